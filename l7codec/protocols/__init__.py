@@ -1,0 +1,1 @@
+"""The protocols: one file or package each; they never import each other."""
