@@ -1,0 +1,68 @@
+"""Every metadata key: its one type, which protocols emit it, what it means.
+
+Rules, the command line and JSON all use these names; a law proves that codecs emit nothing else. `header.<name>` holds
+what the application itself sent, by its name on the wire; `<protocol>.<name>` what is particular to a protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+__all__ = ["VOCABULARY", "Term", "term", "types"]
+
+
+class Term(NamedTuple):
+    """One metadata key."""
+
+    type: type
+    protocols: tuple[str, ...]
+    """Which protocols' messages carry it; () where the connection gives it."""
+    meaning: str
+
+
+VOCABULARY: Mapping[str, Term] = {
+    # -- what is called, on what ------------------------------------------------------------------------------
+    "method": Term(str, ("redis",), "what is asked for: the command in upper case, container commands whole"),
+    "service": Term(str, (), "what is called: the name of the service or interface"),
+    "version": Term(str, (), "the version of the service"),
+    "group": Term(str, (), "the group of the service, or the consumer group"),
+    "keys": Term(tuple, ("redis",), "the keys that the command names, in order"),
+    "topics": Term(tuple, (), "the topics that the request names, in order"),
+    "client_id": Term(str, (), "how the client names itself"),
+    "header.*": Term(object, (), "a header of the application's; a tuple if the name is repeated, else a string"),
+    # -- how it went ------------------------------------------------------------------------------------------
+    "status": Term(str, ("redis",), 'on responses: "ok" or "error"'),
+    "error.type": Term(str, ("redis",), "the error's own type"),
+    "error.message": Term(str, ("redis",), "the error's own text"),
+    # -- the connection ---------------------------------------------------------------------------------------
+    "peer.address": Term(str, (), "the transport's own peer"),
+    "peer.port": Term(int, (), "the transport's own peer"),
+    "source.address": Term(str, ("proxy",), "who opened the connection: the peer, or whom a PROXY header names"),
+    "source.port": Term(int, ("proxy",), "the same"),
+    "destination.address": Term(str, ("proxy",), "whom the connection was opened to"),
+    "destination.port": Term(int, ("proxy",), "the same"),
+    "tls.sni": Term(str, ("proxy",), "the server name that the client asked for"),
+    "tls.alpn": Term(tuple, ("proxy",), "the application protocols that the client offered, or the one agreed on"),
+    "conversation": Term(int, (), "over datagrams: which of the conversations that one point observes, from 1"),
+    # -- Redis ------------------------------------------------------------------------------------------------
+    "redis.write": Term(bool, ("redis",), "the command may write"),
+    "redis.slot": Term(int, ("redis",), "the cluster slot of all the command's keys, or of a redirection"),
+    "redis.channels": Term(tuple, ("redis",), "the channels or patterns that a pub/sub command or message names"),
+    "redis.resp": Term(int, ("redis",), "on what the server sends: the version of RESP in force, 2 or 3"),
+    "redis.redirect": Term(str, ("redis",), "host:port that a MOVED or ASK error sends the client to"),
+    "redis.replication": Term(str, ("redis",), '"rdb": a piece of the data set; "stream": a command for a replica'),
+}
+
+
+def term(key: str) -> Term | None:
+    """The term a metadata key stands for, `header.<name>` included; None if there is none."""
+    found = VOCABULARY.get(key)
+    if found is None and key.startswith("header."):
+        found = VOCABULARY["header.*"]
+    return found
+
+
+def types() -> dict[str, type]:
+    """Each key's type: what `RouteTable.check(vocabulary=…)` takes."""
+    return {key: entry.type for key, entry in VOCABULARY.items()}
