@@ -50,8 +50,11 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.slot": Term(int, ("redis",), "the cluster slot of all the command's keys, or of a redirection"),
     "redis.channels": Term(tuple, ("redis",), "the channels or patterns that a pub/sub command or message names"),
     "redis.resp": Term(int, ("redis",), "on what the server sends: the version of RESP in force, 2 or 3"),
+    "redis.push": Term(str, ("redis",), "what a push is: its first element (message, invalidate, …), or monitor"),
     "redis.redirect": Term(str, ("redis",), "host:port that a MOVED or ASK error sends the client to"),
-    "redis.replication": Term(str, ("redis",), '"rdb": a piece of the data set; "stream": a command for a replica'),
+    "redis.replication": Term(
+        str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
+    ),
 }
 
 

@@ -54,6 +54,10 @@ CONTAINER: Final = 3
 """Subcommands have entries of their own; the container itself has no keys."""
 
 
+_RUN_ANYTHING: Final = frozenset(("EVAL", "EVALSHA", "EXEC", "FCALL"))
+"""Scripts and transactions: the server has no write flag on them, yet what they run may write."""
+
+
 class KeySpec:
     """One key specification: where to begin the search, and which arguments from there on are keys.
 
@@ -91,6 +95,7 @@ class Command:
         "arity",
         "blocking",
         "finder",
+        "may_write",
         "name",
         "pubsub",
         "readonly",
@@ -114,7 +119,9 @@ class Command:
         self.arity = arity
         """The number of arguments, the name included; negative: at least so many."""
         self.write = "w" in flags
-        """It may change data."""
+        """It may change data, as the server's own flag has it."""
+        self.may_write = self.write or name in _RUN_ANYTHING
+        """The same, or it runs commands that may."""
         self.readonly = "r" in flags
         """It reads data and changes none; neither this nor `write`: it touches no data, or runs a script."""
         self.blocking = "b" in flags

@@ -43,7 +43,7 @@ __all__ = [
 class _Value:
     """A value with named parts; two are equal if they are of one class and their parts are equal."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -172,6 +172,7 @@ class _NullArray:
 
 NULL_ARRAY: Final = _NullArray()
 
+INTEGER = re.compile(rb"[+-]?[0-9]{1,19}")
 BIG_NUMBER = re.compile(rb"[+-]?[0-9]+")
 DOUBLE = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf|[+-]?nan", re.IGNORECASE)
 """As the specification has it, and what libc printed before Redis 7.2: `-nan`, `NAN`."""
@@ -207,7 +208,7 @@ class _Open:
 def read_value(raw: bytes, start: int = 0) -> Any:
     """The value in `raw`, which is known to be framed well.
 
-    Raises BodyError for a text that is not what its type says; framing does not look into those.
+    Raises BodyError for a line that is not what its type says; framing does not look into those.
     """
     stack: list[_Open] = []
     position = start
@@ -293,7 +294,7 @@ def _string(kind: int, data: bytes) -> Any:
 
 
 def _streamed_string(raw: bytes, position: int) -> tuple[bytes, int]:
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         end = raw.index(b"\r\n", position)
         size = int(raw[position + 1 : end])
@@ -304,24 +305,35 @@ def _streamed_string(raw: bytes, position: int) -> tuple[bytes, int]:
         position += size + 2
 
 
-def _scalar(kind: int, line: bytes, position: int) -> Any:
+def _scalar(kind: int, line: bytes, end: int) -> Any:
+    """A value of one line, which ends at `end`."""
     if kind == 43:  # +
         return text(line)
     if kind == 45:  # -
         return Error.from_text(text(line))
     if kind == 58:  # :
-        return int(line)
+        if INTEGER.fullmatch(line) and -(2**63) <= int(line) < 2**63:
+            return int(line)
+        raise _bad(line, "an integer of 64 bits", end)
     if kind == 95:  # _
-        return None
+        if not line:
+            return None
+        raise _bad(line, "nothing, as a null has it", end)
     if kind == 35:  # #
-        return line == b"t"
+        if line in (b"t", b"f"):
+            return line == b"t"
+        raise _bad(line, "t or f", end)
     if kind == 44:  # ,
-        if not DOUBLE.fullmatch(line):
-            raise BodyError("redis", position - len(line) - 2, f"{text(line)[:40]!r} is not a double")
-        return float(line)
-    if not BIG_NUMBER.fullmatch(line):
-        raise BodyError("redis", position - len(line) - 2, f"{text(line)[:40]!r} is not a big number")
-    return BigNumber(line.decode())
+        if DOUBLE.fullmatch(line):
+            return float(line)
+        raise _bad(line, "a double", end)
+    if BIG_NUMBER.fullmatch(line):
+        return BigNumber(line.decode())
+    raise _bad(line, "a big number", end)
+
+
+def _bad(line: bytes, expected: str, end: int) -> BodyError:
+    return BodyError("redis", end - len(line) - 2, f"{text(line[:40])!r} is not {expected}")
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -365,7 +377,7 @@ def _pack(value: Any, todo: list[Any], resp: int) -> bytes:
             raise LocalProtocolError("redis", 0, f"{value} has more than 64 bits: use BigNumber")
         return b":%d\r\n" % value
     if isinstance(value, bytes | bytearray | memoryview):
-        return b"$%d\r\n%b\r\n" % (len(value), value)
+        return b"$%d\r\n%b\r\n" % (len(value), bytes(value))
     if isinstance(value, str):
         return b"+%b\r\n" % _line(value)
     if isinstance(value, float):
@@ -433,7 +445,7 @@ def _pack_streamed(streamed: Streamed, todo: list[Any]) -> bytes:
         todo.append(_Raw(b".\r\n"))
         todo.extend(reversed(_contents(value)))
         return mark + b"?\r\n"
-    parts = [b"$?\r\n"]
+    parts: list[bytes] = [b"$?\r\n"]
     position = 0
     for size in (*streamed.pieces, len(value)):
         piece = value[position : position + size]
