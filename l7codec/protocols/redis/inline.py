@@ -1,8 +1,8 @@
 r"""Inline commands: a line of words, as typed by a person.
 
 As redis-server reads them (`sdssplitargs`): words stand between blanks; `"…"` knows `\n \r \t \b \a \xHH`, and any
-other character behind a backslash stands for itself; `'…'` knows only `\'`. A quote may open inside a word (`a"b c"` is one
-word, `ab c`); behind a closing one comes a blank or the end of the line. Outside quotes a backslash is a backslash.
+other character behind a backslash stands for itself; `'…'` knows only `\'`. A quote may open inside a word (`a"b c"`
+is one word, `ab c`); behind a closing one comes a blank or the end of the line. Outside quotes a backslash is one.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ From redis-server's `replication.c` (`readSyncBulkPayload`):
     +CONTINUE [<replid>]\r\n                                nothing: commands follow at once
 
 Neither form has a CR LF at its end. Line feeds before either keep the connection alive while the file is being made.
-A data set may be larger than any limit, so it comes as many messages: its first line, every `PIECE` bytes of it wherever
-they were cut on the wire, and the mark at its end.
+A data set may be larger than any limit, so it comes as many messages: its first line, every `PIECE` bytes of it
+wherever they were cut on the wire, and the mark at its end.
 """
 
 from __future__ import annotations
