@@ -296,7 +296,7 @@ class RedisCodec(Codec):
                     continue
                 kind = head[:1]
                 end = position + len(head) + 2
-                if kind == b"$" or kind == b"*":
+                if kind in _STRING_OR_ARRAY:
                     end = _end_of_strings(head, pieces, position)
                     if end == position:
                         break
@@ -306,7 +306,7 @@ class RedisCodec(Codec):
                     append(self._reply(side, data[position:end]))
                     position = end
                     continue
-                elif kind != b":" and kind != b"+":
+                elif kind not in _LINE:
                     break
                 append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
                 position = end
@@ -480,7 +480,7 @@ def arguments(raw: bytes, hole: int | None = None) -> list[bytes]:
 
 
 def _end_of_strings(head: bytes, pieces: Iterator[bytes], position: int) -> int:
-    """Where a string or an array of strings ends whose first line, `head`, begins at `position`; there if it is not one.
+    """Where the string, or array of strings, ends whose first line `head` begins at `position`; there if it is neither.
 
     Raises StopIteration where it is cut off.
     """
@@ -662,6 +662,8 @@ _SHORT_REPLIES: Final = {
     line: line + b"\r\n"
     for line in (b"+OK", b"+QUEUED", b"+PONG", b"$-1", b"*-1", b"*0", *(b":%d" % number for number in range(256)))
 }
+_STRING_OR_ARRAY: Final = frozenset((b"$", b"*"))
+_LINE: Final = frozenset((b"+", b":"))
 _SHORT: Final = 1024  # strings shorter than this have their first line ready
 _LENGTHS: Final = [b"$%d" % size for size in range(_SHORT)]
 _TEXT_LENGTHS: Final = {size: f"${size}" for size in range(_SHORT)}
