@@ -35,6 +35,13 @@ registers such a module, or any object that has them, with `register(name, modul
     def edits(message) -> SearchStrategy[dict[str, Any]]
         Edits that the protocol can make to this message; no edits when it is left out.
 
+    def extremes(side, size) -> list[bytes]
+        Single whole messages of about `size` bytes, one for each way to be big: one long string, many small elements,
+        many lines. Law 5 counts what they cost in small pieces.
+
+    def hostile(side) -> list[bytes]
+        Beginnings that promise far more than they hold. Law 5 watches the memory that they take.
+
 Needs the extra `hypothesis`.
 """
 
@@ -62,6 +69,8 @@ __all__ = [
     "chunks",
     "conversations",
     "edits",
+    "extremes",
+    "hostile",
     "messages",
     "mutations",
     "register",
@@ -124,6 +133,18 @@ def conversations(protocol: str) -> SearchStrategy[list[Message]]:
     source = _source(protocol)
     own: Callable[[], SearchStrategy[list[Message]]] | None = getattr(source, "conversations", None)
     return own() if own is not None else st.lists(messages(protocol), max_size=8)
+
+
+def extremes(protocol: str, side: Side, size: int) -> list[bytes]:
+    """Single messages of about `size` bytes, one for each way to be big. Raises UnknownProtocol as `messages` does."""
+    own: Callable[[Side, int], list[bytes]] | None = getattr(_source(protocol), "extremes", None)
+    return own(Side(side), size) if own is not None else []
+
+
+def hostile(protocol: str, side: Side) -> list[bytes]:
+    """Beginnings that promise far more than they hold. Raises UnknownProtocol as `messages` does."""
+    own: Callable[[Side], list[bytes]] | None = getattr(_source(protocol), "hostile", None)
+    return own(Side(side)) if own is not None else []
 
 
 def edits(protocol: str, message: Message) -> SearchStrategy[dict[str, Any]]:
