@@ -74,6 +74,7 @@ __all__ = [
     "messages",
     "mutations",
     "register",
+    "sides",
     "streams",
     "values",
 ]
@@ -91,14 +92,19 @@ def register(protocol: str, source: Any) -> None:
     _registered[protocol] = source
 
 
+def sides(protocol: str) -> tuple[Side, ...]:
+    """Who writes messages of a protocol. Raises UnknownProtocol as `messages` does."""
+    return _sides(_source(protocol))
+
+
 def messages(protocol: str, side: Side | None = None) -> SearchStrategy[Message]:
     """Messages of a protocol that `side` may send; without a side: that anyone may send.
 
     Raises UnknownProtocol where there are no strategies for this name.
     """
     source = _source(protocol)
-    sides = _sides(source) if side is None else (Side(side),)
-    return st.one_of([source.messages(one) for one in sides])
+    writers = _sides(source) if side is None else (Side(side),)
+    return st.one_of([source.messages(one) for one in writers])
 
 
 def streams(protocol: str, side: Side) -> SearchStrategy[bytes]:
