@@ -123,7 +123,7 @@ class Parley(Codec):
             if end < 0:
                 if len(data) - start >= MAX_LINE:
                     raise buffer.fail("a line that does not end", MAX_LINE - 1)
-                buffer.wait(MAX_LINE, b"\n")
+                buffer.wait(MAX_LINE if len(data) - start else 1, b"\n")  # a wrong first byte shows at once
                 return None
             digits = data[start + 1 : end]
             if not digits.isdigit():
@@ -314,7 +314,7 @@ class ParleyStrategies:
                 message = response(asked.id or 0, draw(st.binary(max_size=4)), ok=ok, side=side)
                 message.request = asked
                 waiting = [one for one in waiting if one is not asked]
-                upgrade = asked.side is Side.CLIENT and asked.metadata["method"] == "UPGRADE"
+                upgrade = asked.side is Side.CLIENT and asked.metadata.get("method") == "UPGRADE"
                 upgraded = upgraded or (ok and upgrade)
             else:
                 id = draw(st.integers(0, 50))

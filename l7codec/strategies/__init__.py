@@ -29,8 +29,8 @@ registers such a module, or any object that has them, with `register(name, modul
 
     def conversations() -> SearchStrategy[list[Message]]
         What both sides send, in order. Every response's `request` is the very message of the list that it answers, or
-        None: that is what pairing must find. When it is left out: `messages` of both sides in any order, and nothing
-        is known of who answers whom.
+        None: that is what pairing must find. When it is left out: `messages` of both sides in any order, paired as
+        `Codec.pair` does unless it is overridden.
 
     def edits(message) -> SearchStrategy[dict[str, Any]]
         Edits that the protocol can make to this message; no edits when it is left out.
@@ -55,8 +55,9 @@ from typing import Any
 
 from ..codec import Codec
 from ..errors import MissingExtra, UnknownProtocol
-from ..message import Message, Side
+from ..message import Kind, Message, Side
 from ..registry import codec_class, protocols
+from ..stream import decode
 
 try:
     from hypothesis import strategies as st
@@ -138,7 +139,7 @@ def conversations(protocol: str) -> SearchStrategy[list[Message]]:
     """
     source = _source(protocol)
     own: Callable[[], SearchStrategy[list[Message]]] | None = getattr(source, "conversations", None)
-    return own() if own is not None else st.lists(messages(protocol), max_size=8)
+    return own() if own is not None else _conversation(protocol)
 
 
 def extremes(protocol: str, side: Side, size: int) -> list[bytes]:
@@ -230,9 +231,9 @@ def _declared(codec: type[Codec]) -> Any:
         return None
     if not issubclass(codec, HeaderCodec):
         return None
-    from . import _declared
+    from . import _header
 
-    return SimpleNamespace(messages=lambda side: _declared.messages(codec, side))
+    return SimpleNamespace(messages=lambda side: _header.messages(codec, side))
 
 
 def _sides(source: Any) -> tuple[Side, ...]:
@@ -242,6 +243,25 @@ def _sides(source: Any) -> tuple[Side, ...]:
 
 def _join(several: list[Message]) -> bytes:
     return b"".join(codec_class(message.protocol).encode(message) for message in several)
+
+
+@st.composite
+def _conversation(draw: DrawFn, protocol: str) -> list[Message]:
+    """Requests and responses in any order, paired by id, else in order."""
+    codec = codec_class(protocol)
+    said = []
+    waiting: list[Message] = []
+    for message in draw(st.lists(messages(protocol), max_size=8)):
+        if message.kind is Kind.RESPONSE:
+            asked = [one for one in waiting if one.side is not message.side]
+            if asked and message.id is not None and codec.can_edit("id") and draw(st.booleans()):
+                (message,) = decode(codec, codec.encode(message, {"id": draw(st.sampled_from(asked)).id}), message.side)
+            message.request = next((one for one in asked if one.id == message.id), None)
+            waiting = [one for one in waiting if one is not message.request]
+        elif message.kind is Kind.REQUEST:
+            waiting.append(message)
+        said.append(message)
+    return said
 
 
 def _hypothesis_setup_hook() -> None:

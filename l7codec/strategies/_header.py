@@ -38,6 +38,6 @@ def _message(draw: DrawFn, codec: type[HeaderCodec], side: Side) -> Message:
         message = codec().decode(side, ReceiveBuffer(codec.name, raw))
     except ProtocolError:  # a field that not every value suits
         message = None
-    assume(message is not None)
+    assume(message is not None and message.error is None)
     assert message is not None
     return message
