@@ -29,7 +29,7 @@ from .commands import COMMANDS, CONTAINER, ONE_KEY, SPECS, Command, key_position
 from .inline import split_words
 from .scan import Scan
 from .session import SUBSCRIPTIONS, Session, describe_push
-from .values import Attributed, Error, octets, pack_value, read_value, text
+from .values import Attributed, Error, Push, octets, pack_value, read_value, text
 
 __all__ = ["RedisCodec", "pack", "pack_pipeline"]
 
@@ -395,11 +395,28 @@ class RedisCodec(Codec):
         message = Message("redis", PUSH if raw[0] == 62 else RESPONSE, side, metadata, raw)
         if hole is not None:
             message.error = BodyError("redis", hole, "bytes are missing from here on")
-        elif raw[0] in b"-!|":
+        elif raw[0] in b"-!":
             _describe_error(message)
         elif raw[0] == 62:  # >
             describe_push(message, self.limits)
+        elif raw[0] == 124:  # |
+            self._describe_attributed(message)
         return message
+
+    def _describe_attributed(self, message: Message) -> None:
+        """By the value that has the attributes."""
+        try:
+            value = message.body
+        except BodyError as error:
+            message.error = error
+            return
+        while isinstance(value, Attributed):
+            value = value.value
+        if isinstance(value, Push):
+            message.kind = PUSH
+            describe_push(message, self.limits)
+        elif isinstance(value, Error):
+            _describe_error(message, str(value))
 
     # -- meaning ------------------------------------------------------------------------------------------------
 
@@ -619,24 +636,11 @@ def _edit_keys(args: list[bytes], command: Command | None, edits: Edits) -> None
         args[position] = prefix + key.removeprefix(strip)
 
 
-def _describe_error(message: Message) -> None:
+def _describe_error(message: Message, words: str | None = None) -> None:
     """Put an error reply's type and text into the metadata, and where a redirection leads."""
     raw, metadata = message.raw, message.metadata
-    if raw[0] == 45:  # -
-        words = text(raw[1:-2])
-    elif raw[0] == 33:  # !
-        words = text(raw[raw.index(b"\n") + 1 : -2])
-    else:
-        try:
-            value = message.body
-        except BodyError as error:
-            message.error = error
-            return
-        while isinstance(value, Attributed):
-            value = value.value
-        if not isinstance(value, Error):
-            return
-        words = str(value)
+    if words is None:
+        words = text(raw[1:-2] if raw[0] == 45 else raw[raw.index(b"\n") + 1 : -2])
     metadata["status"] = "error"
     kind, _, reason = words.partition(" ")
     if kind:
