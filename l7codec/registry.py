@@ -18,7 +18,9 @@ __all__ = ["ENTRY_POINT_GROUP", "codec_class", "codecs", "create", "encode", "pr
 ENTRY_POINT_GROUP = "l7codec.codecs"
 """A package brings a codec by an entry point of this group: `awesome = "awesome_rpc.codec:AwesomeRPC"`."""
 
-_BUILTIN: Mapping[str, str] = {}
+_BUILTIN: Mapping[str, str] = {
+    "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
+}
 
 _codecs: dict[str, type[Codec]] = {}
 _broken: dict[str, str] = {}  # entry points that could not be loaded, and why
