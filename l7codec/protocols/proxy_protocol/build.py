@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ...addresses import ipv4_bytes, ipv4_text, ipv6_bytes, ipv6_text
-from ...buffer import ReceiveBuffer
 from ...errors import LocalProtocolError
 from ...limits import DEFAULT_LIMITS
-from ...message import Edits, Message, Side
+from ...message import Edits, Message
 from . import tlv
-from .codec import COMMANDS, FAMILIES, LINE_MAX, SIGNATURE, SIZES, TRANSPORTS, Endpoint, Header, ProxyCodec, read
+from .codec import COMMANDS, FAMILIES, LINE_MAX, SIGNATURE, SIZES, TRANSPORTS, Endpoint, Header, read, split_datagram
 
 __all__ = ["header", "rewritten"]
 
@@ -54,10 +53,7 @@ def header(
         raw = _binary(source, destination, command, family, transport, tlvs, checksum, align, ignored)
     else:
         raise _refuse(f"there is no version {version!r}: 1 or 2")
-    message = ProxyCodec().decode(Side.CLIENT, ReceiveBuffer("proxy", raw))
-    if message is None:
-        raise _refuse("what was built is not a whole header")
-    return message
+    return split_datagram(raw)[0]
 
 
 def _refuse(reason: str) -> LocalProtocolError:
@@ -303,6 +299,8 @@ def _with_vectors(raw: bytes, edits: Edits) -> bytes:
         raise _refuse("version 1 has no TLVs")
     old = Header(raw)
     if old.start == len(raw) and not old.used and len(raw) - 16 != _size(old.protocol):
+        if not any(edits.values()):
+            return raw
         raise _refuse("the header's block is not of its family's size: there is no place for TLVs")
     vectors = kept = old.tlvs()
     for name, value in edits.items():

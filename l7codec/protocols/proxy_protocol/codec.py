@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ...addresses import ipv4_text, ipv6_bytes, ipv6_text
 from ...buffer import ReceiveBuffer
 from ...codec import NO, Answer, Codec, Confidence, Verdict
-from ...errors import BodyError, TruncatedMessage
-from ...limits import Limits
+from ...errors import BodyError, LimitExceeded, RemoteProtocolError, TruncatedMessage
+from ...limits import DEFAULT_LIMITS, Limits
 from ...message import Edits, Kind, Message, Metadata, Side
 from . import tlv
 
@@ -44,9 +44,9 @@ _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rb"%b\.%b\.%b\.%b" % (_OCTET, _OCTET, _OCTET, _OCTET)
 _IPV6 = rb"[0-9A-Fa-f:.]{2,45}"  # which of these are addresses is inet_pton's to say
 _PORT = rb"(?:0|[1-9][0-9]{0,4})"
-_LINE = rb"PROXY %b (%b) (%b) (%b) (%b)\r\n"
-_TCP4 = re.compile(_LINE % (b"TCP4", _IPV4, _IPV4, _PORT, _PORT)).match
-_TCP6 = re.compile(_LINE % (b"TCP6", _IPV6, _IPV6, _PORT, _PORT)).match
+_TCP = re.compile(
+    rb"PROXY TCP(?:4 (%b) (%b)|6 (%b) (%b)) (%b) (%b)\r\n" % (_IPV4, _IPV4, _IPV6, _IPV6, _PORT, _PORT)
+).match
 _UNKNOWN = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n").fullmatch
 _FIELD = re.compile(rb"[^ \r\n]*").match
 
@@ -103,125 +103,16 @@ class ProxyCodec(Codec):
         if self._finished:
             buffer.wait(sys.maxsize)
             return None
-        data = buffer.data
-        start = buffer.position
-        if data.startswith(SIGNATURE, start):
-            return self._version_2(buffer)
-        match = _TCP4(data, start)
-        if match is not None:
-            source, destination, source_port, destination_port = match.groups()
-            port, other_port = int(source_port), int(destination_port)
-            if port <= 0xFFFF and other_port <= 0xFFFF:
-                metadata: Metadata = {
-                    "proxy.version": 1,
-                    "proxy.command": "PROXY",
-                    "proxy.family": "inet",
-                    "proxy.transport": "stream",
-                    "source.address": source.decode(),  # canonical as it stands: no other spelling is allowed
-                    "source.port": port,
-                    "destination.address": destination.decode(),
-                    "destination.port": other_port,
-                }
-                return self._deliver(buffer, match.end() - start, metadata)
-        return self._version_1(buffer) if _opening(buffer) else None
-
-    def _deliver(
-        self, buffer: ReceiveBuffer, size: int, metadata: Metadata, error: tuple[int, str] | None = None
-    ) -> Message:
-        self._finished = True
-        raw = buffer.take(size)
-        bad = None if error is None else BodyError("proxy", *error)
-        return Message("proxy", _PREFACE, _CLIENT, metadata, raw, None, 0, bad)
-
-    def _version_1(self, buffer: ReceiveBuffer) -> Message | None:
-        data, start = buffer.data, buffer.position
-        end = data.find(b"\n", start, start + LINE_MAX)
-        if end < 0 and len(data) - start < LINE_MAX:
-            buffer.wait(LINE_MAX, b"\n")  # nothing is decoded before the line is whole
-            return None
-        line = data[start : start + LINE_MAX] if end < 0 else data[start : end + 1]
-        metadata: Metadata = {"proxy.version": 1, "proxy.command": "PROXY"}
-        if _UNKNOWN(line):
-            metadata["proxy.family"] = metadata["proxy.transport"] = "unspec"
-        else:
-            fault = _line_fault(line)
-            if fault is not None:
-                raise buffer.fail(fault[1], fault[0])
-            _, _, source, destination, port, other_port = line[:-2].split(b" ")
-            metadata["proxy.family"] = "inet6"
-            metadata["proxy.transport"] = "stream"
-            metadata["source.address"] = ipv6_text(ipv6_bytes(source.decode()))
-            metadata["source.port"] = int(port)
-            metadata["destination.address"] = ipv6_text(ipv6_bytes(destination.decode()))
-            metadata["destination.port"] = int(other_port)
-        return self._deliver(buffer, len(line), metadata)
-
-    def _version_2(self, buffer: ReceiveBuffer) -> Message | None:
-        data, start = buffer.data, buffer.position
-        there = len(data) - start
-        if there < 16:
-            fault = _head_fault(data[start:])
-            if fault is not None:
-                raise buffer.fail(fault[1], fault[0])
-            buffer.wait(there + 1)  # a wrong byte is told as soon as it is there
-            return None
-        version_command, protocol, length = _HEAD.unpack_from(data, start)
-        reader = _READERS.get(protocol) if version_command == 0x21 else None
-        if reader is None or length < reader[2].size:
-            fault = _head_fault(data[start : start + 16])
-            if fault is not None:
-                raise buffer.fail(fault[1], fault[0])
-        size = 16 + length
-        if size > self.limits.message:
-            raise buffer.exceed(f"a header of {size} bytes is over the limit of {self.limits.message}", 14)
-        if there < size:
-            buffer.wait(size, counted=True)
-            return None
-        hole = buffer.hole
-        if reader is None or (hole is not None and hole < 16 + reader[2].size):
-            return self._other(buffer, size)
-        family, transport, block, text = reader
-        source, destination, port, other_port = block.unpack_from(data, start + 16)
-        metadata: Metadata = {
-            "proxy.version": 2,
-            "proxy.command": "PROXY",
-            "proxy.family": family,
-            "proxy.transport": transport,
-            "source.address": text(source),
-            "source.port": port,
-            "destination.address": text(destination),
-            "destination.port": other_port,
-        }
-        if length == block.size or hole is not None:
-            return self._deliver(buffer, size, metadata)
-        header = Header(data[start : start + size])
-        return self._deliver(buffer, size, metadata, self._describe(buffer, header, metadata))
-
-    def _other(self, buffer: ReceiveBuffer, size: int) -> Message:
-        """A header that is LOCAL, or over AF_UNIX, or without addresses: unused, or missing from the capture."""
-        header = Header(buffer.data[buffer.position : buffer.position + size])
-        metadata: Metadata = {"proxy.version": 2, "proxy.command": header.command}
-        if buffer.hole is not None:
-            return self._deliver(buffer, size, metadata)
-        if header.command == "LOCAL":
-            return self._deliver(buffer, size, metadata, header.local_fault())
-        metadata["proxy.family"] = FAMILIES[header.protocol >> 4]
-        metadata["proxy.transport"] = TRANSPORTS[header.protocol & 0xF]
-        if header.used:
-            for key, path in (("source.address", header.block[:108]), ("destination.address", header.block[108:])):
-                text = unix_path(path)
-                if text:
-                    metadata[key] = text
-        return self._deliver(buffer, size, metadata, self._describe(buffer, header, metadata))
-
-    def _describe(self, buffer: ReceiveBuffer, header: Header, metadata: Metadata) -> tuple[int, str] | None:
         try:
-            tlvs = header.tlvs()
-            if tlv.verify(header.raw, tlvs, header.start):
-                metadata["proxy.tlv.crc32c"] = True
-        except tlv.VectorError as bad:
-            raise buffer.fail(bad.reason, bad.at) from None
-        return tlv.describe(tlvs, header.start, metadata, self.limits.values)
+            found = _parse(buffer.data, buffer.position, self.limits, buffer.hole)
+        except _Wrong as wrong:
+            raise (buffer.exceed if wrong.limit else buffer.fail)(wrong.reason, wrong.at) from None
+        if isinstance(found, _Lacking):
+            buffer.wait(*found)
+            return None
+        size, metadata, error = found
+        self._finished = True
+        return Message("proxy", _PREFACE, _CLIENT, metadata, buffer.take(size), None, 0, error)
 
     @classmethod
     def body(cls, message: Message) -> dict[str, Any]:
@@ -252,10 +143,82 @@ class ProxyCodec(Codec):
         return NO
 
 
-def _opening(buffer: ReceiveBuffer) -> bool:
-    """Whether the buffer begins as version 1 does; False: it may. Raises RemoteProtocolError if it cannot."""
-    data, start = buffer.data, buffer.position
-    seen = data[start : start + 14]
+class _Lacking(NamedTuple):
+    """What is still to come of a header: the arguments of `ReceiveBuffer.wait`."""
+
+    need: int
+    delimiter: bytes = b""
+    counted: bool = False
+
+
+class _Wrong(Exception):
+    """No header. Never leaves the module."""
+
+    def __init__(self, at: int, reason: str, limit: bool = False) -> None:
+        super().__init__(at, reason)
+        self.at = at
+        self.reason = reason
+        self.limit = limit
+
+
+_Parsed: TypeAlias = "tuple[int, Metadata, BodyError | None]"
+"""A header: its size, what it says, what is wrong in its TLVs."""
+
+
+def _parse(data: bytes, start: int, limits: Limits, hole: int | None = None) -> _Parsed | _Lacking:
+    """The header that begins at `start`. Raises _Wrong, with an offset from there."""
+    if data.startswith(SIGNATURE, start):
+        return _binary(data, start, limits, hole)
+    match = _TCP(data, start)
+    if match is None or match.end() - start > LINE_MAX:
+        return _odd_line(data, start)
+    source, destination, source6, destination6, source_port, destination_port = match.groups()
+    port, other_port = int(source_port), int(destination_port)
+    if port > 0xFFFF or other_port > 0xFFFF:
+        return _odd_line(data, start)
+    if source:  # canonical as it stands: no other spelling is allowed
+        family, address, other = "inet", source.decode(), destination.decode()
+    else:
+        try:
+            family, address = "inet6", ipv6_text(ipv6_bytes(source6.decode()))
+            other = ipv6_text(ipv6_bytes(destination6.decode()))
+        except ValueError:
+            return _odd_line(data, start)
+    metadata: Metadata = {
+        "proxy.version": 1,
+        "proxy.command": "PROXY",
+        "proxy.family": family,
+        "proxy.transport": "stream",
+        "source.address": address,
+        "source.port": port,
+        "destination.address": other,
+        "destination.port": other_port,
+    }
+    return match.end() - start, metadata, None
+
+
+def _odd_line(data: bytes, start: int) -> _Parsed | _Lacking:
+    """A line that is unfinished, wrong, or UNKNOWN."""
+    lacking = _opening(data[start : start + 14])
+    if lacking is not None:
+        return lacking
+    end = data.find(b"\n", start, start + LINE_MAX)
+    if end < 0 and len(data) - start < LINE_MAX:
+        return _Lacking(LINE_MAX, b"\n")  # nothing is decoded before the line is whole
+    line = data[start : start + LINE_MAX] if end < 0 else data[start : end + 1]
+    if not _UNKNOWN(line):
+        raise _Wrong(*_line_fault(line))
+    metadata: Metadata = {
+        "proxy.version": 1,
+        "proxy.command": "PROXY",
+        "proxy.family": "unspec",
+        "proxy.transport": "unspec",
+    }
+    return len(line), metadata, None
+
+
+def _opening(seen: bytes) -> _Lacking | None:
+    """None if `seen` begins as a line does; what it lacks if it may yet. Raises _Wrong if it cannot be a header."""
     fitting = 0
     for opening in _OPENINGS:
         common = 0
@@ -264,17 +227,79 @@ def _opening(buffer: ReceiveBuffer) -> bool:
                 break
             common += 1
         if common == len(opening):
-            return True
+            return None
         if common == len(seen):
-            buffer.wait(len(seen) + 1)
-            return False
+            return _Lacking(len(seen) + 1)
         fitting = max(fitting, common)
     reason = "begins neither with the signature of version 2 nor with 'PROXY ' and TCP4, TCP6 or UNKNOWN"
-    raise buffer.fail(f"a PROXY header must come here, and this {reason}", fitting)
+    raise _Wrong(fitting, f"a PROXY header must come here, and this {reason}")
 
 
-def _line_fault(line: bytes) -> tuple[int, str] | None:
-    """What is wrong with a line of version 1, and where; None if it is good. For TCP4 only told of bad ones."""
+def _binary(data: bytes, start: int, limits: Limits, hole: int | None) -> _Parsed | _Lacking:
+    there = len(data) - start
+    if there < 16:
+        _check_head(data[start:])
+        return _Lacking(there + 1)  # a wrong byte is told as soon as it is there
+    version_command, protocol, length = _HEAD.unpack_from(data, start)
+    reader = _READERS.get(protocol) if version_command == 0x21 else None
+    if reader is None or length < reader[2].size:
+        _check_head(data[start : start + 16])
+    size = 16 + length
+    if size > limits.message:
+        raise _Wrong(14, f"a header of {size} bytes is over the limit of {limits.message}", limit=True)
+    if there < size:
+        return _Lacking(size, b"", True)
+    if reader is None or (hole is not None and hole < 16 + reader[2].size):
+        return _other(data[start : start + size], limits, hole)
+    family, transport, block, text = reader
+    source, destination, port, other_port = block.unpack_from(data, start + 16)
+    metadata: Metadata = {
+        "proxy.version": 2,
+        "proxy.command": "PROXY",
+        "proxy.family": family,
+        "proxy.transport": transport,
+        "source.address": text(source),
+        "source.port": port,
+        "destination.address": text(destination),
+        "destination.port": other_port,
+    }
+    if length == block.size or hole is not None:
+        return size, metadata, None
+    return size, metadata, _vectors(data[start : start + size], 16 + block.size, metadata, limits)
+
+
+def _other(raw: bytes, limits: Limits, hole: int | None) -> _Parsed:
+    """A header that is LOCAL, or over AF_UNIX, or without addresses: unused, or missing from the capture."""
+    header = Header(raw)
+    metadata: Metadata = {"proxy.version": 2, "proxy.command": header.command}
+    if hole is not None:
+        return len(raw), metadata, None
+    if header.command == "LOCAL":
+        return len(raw), metadata, header.local_fault()
+    metadata["proxy.family"] = FAMILIES[header.protocol >> 4]
+    metadata["proxy.transport"] = TRANSPORTS[header.protocol & 0xF]
+    if header.used:
+        for key, path in (("source.address", header.block[:108]), ("destination.address", header.block[108:])):
+            text = unix_path(path)
+            if text:
+                metadata[key] = text
+    return len(raw), metadata, _vectors(raw, header.start, metadata, limits)
+
+
+def _vectors(raw: bytes, start: int, metadata: Metadata, limits: Limits) -> BodyError | None:
+    """Put what the TLVs say into `metadata`. Raises _Wrong for their framing and their checksum."""
+    try:
+        tlvs = tlv.split(raw, start, len(raw))
+        if tlv.verify(raw, tlvs, start):
+            metadata["proxy.tlv.crc32c"] = True
+    except tlv.VectorError as bad:
+        raise _Wrong(bad.at, bad.reason) from None
+    fault = tlv.describe(tlvs, start, metadata, limits.values)
+    return None if fault is None else BodyError("proxy", *fault)
+
+
+def _line_fault(line: bytes) -> tuple[int, str]:
+    """What is wrong with a line of version 1, and where."""
     if line.startswith(b"PROXY UNKNOWN"):
         return _ending_fault(line, min(at for at in (line.find(b"\r"), line.find(b"\n"), len(line)) if at >= 0))
     at = 11
@@ -296,14 +321,10 @@ def _line_fault(line: bytes) -> tuple[int, str] | None:
     return _ending_fault(line, at)
 
 
-def _ending_fault(line: bytes, at: int) -> tuple[int, str] | None:
-    if at + 2 > LINE_MAX or at == len(line):
+def _ending_fault(line: bytes, at: int) -> tuple[int, str]:
+    if at + 2 > LINE_MAX:
         return LINE_MAX - 1, f"no CRLF within {LINE_MAX} bytes"
-    if line[at : at + 1] != b"\r":
-        return at, "the line must end in CRLF"
-    if line[at + 1 :] != b"\n":
-        return at + 1, "the line must end in CRLF"
-    return None
+    return at + (line[at : at + 1] == b"\r"), "the line must end in CRLF"
 
 
 def _end_of_field(line: bytes, at: int) -> int:
@@ -327,24 +348,24 @@ def _port_good(field: bytes, family: bytes) -> bool:
     return re.fullmatch(_PORT, field) is not None and int(field) <= 0xFFFF
 
 
-def _head_fault(head: bytes) -> tuple[int, str] | None:
-    """What is wrong with the first bytes, up to 16, of a version 2 header, and where."""
+def _check_head(head: bytes) -> None:
+    """Raises _Wrong for the first wrong byte among the first, up to 16, of a version 2 header."""
     if len(head) > 12:
         if head[12] >> 4 != 2:
-            return 12, f"version {head[12] >> 4} behind the signature of version 2"
+            raise _Wrong(12, f"version {head[12] >> 4} behind the signature of version 2")
         if head[12] & 0xF > 1:
-            return 12, f"command {head[12] & 0xF} is neither LOCAL nor PROXY"
+            raise _Wrong(12, f"command {head[12] & 0xF} is neither LOCAL nor PROXY")
     if len(head) > 13 and head[12] == 0x21:  # LOCAL: the family is ignored
         family, transport = head[13] >> 4, head[13] & 0xF
         if family >= len(FAMILIES):
-            return 13, f"address family {family} is not defined"
+            raise _Wrong(13, f"address family {family} is not defined")
         if transport >= len(TRANSPORTS):
-            return 13, f"transport protocol {transport} is not defined"
+            raise _Wrong(13, f"transport protocol {transport} is not defined")
         if len(head) == 16 and transport:
             length = int.from_bytes(head[14:16], "big")
             if length < SIZES[family]:
-                return 14, f"{length} bytes are too few for {FAMILIES[family]} addresses, which take {SIZES[family]}"
-    return None
+                needed = f"{FAMILIES[family]} addresses, which take {SIZES[family]}"
+                raise _Wrong(14, f"{length} bytes are too few for {needed}")
 
 
 class Header:
@@ -372,12 +393,12 @@ class Header:
         """The vectors. Raises VectorError where one runs over the header's end."""
         return tlv.split(self.raw, self.start, len(self.raw))
 
-    def local_fault(self) -> tuple[int, str] | None:
+    def local_fault(self) -> BodyError | None:
         """A checksum that is wrong: of a LOCAL header, which must be accepted, that is told and no more."""
         try:
             tlv.verify(self.raw, self.tlvs(), self.start)
         except tlv.VectorError as bad:
-            return bad.at, bad.reason
+            return BodyError("proxy", bad.at, bad.reason)
         return None
 
 
@@ -463,8 +484,11 @@ def split_datagram(data: bytes | bytearray | memoryview, limits: Limits | None =
     Raises RemoteProtocolError where it has none, TruncatedMessage where the header is not whole.
     """
     data = bytes(data)
-    buffer = ReceiveBuffer("proxy", data)
-    message = ProxyCodec(limits).decode(_CLIENT, buffer) if data else None
-    if message is None:
+    try:
+        found = _parse(data, 0, limits or DEFAULT_LIMITS)
+    except _Wrong as wrong:
+        raise (LimitExceeded if wrong.limit else RemoteProtocolError)("proxy", wrong.at, wrong.reason) from None
+    if isinstance(found, _Lacking):
         raise TruncatedMessage("proxy", len(data), f"the datagram ends {len(data)} bytes into a PROXY header")
-    return message, data[message.size :]
+    size, metadata, error = found
+    return Message("proxy", _PREFACE, _CLIENT, metadata, data[:size], None, 0, error), data[size:]

@@ -115,6 +115,7 @@ _SSL_KEYS = [
     *(key for key, _ in _SSL_TEXT.values()),
 ]
 
+_CRC32C_TYPE = bytes([CRC32C])
 _HEAD = struct.Struct("!BH")
 _SSL_HEAD = struct.Struct("!BI")
 
@@ -134,11 +135,12 @@ class VectorError(Exception):
 def split(data: bytes, position: int, end: int) -> list[TLV]:
     """The vectors that fill `data` from `position` to `end`. Raises VectorError where one runs over the end."""
     tlvs = []
+    head = _HEAD.unpack_from
     while position < end:
         start = position + 3
         if start > end:
             raise VectorError(position, f"{end - position} bytes are left over behind the TLVs")
-        kind, length = _HEAD.unpack_from(data, position)
+        kind, length = head(data, position)
         position = start + length
         if position > end:
             reason = f"TLV {kind:#04x} of {length} bytes runs over the header's end by {position - end}"
@@ -149,6 +151,8 @@ def split(data: bytes, position: int, end: int) -> list[TLV]:
 
 def verify(data: bytes, tlvs: list[TLV], at: int) -> bool:
     """Whether the header `data`, in which `tlvs` begin at `at`, has a checksum. Raises VectorError if it is wrong."""
+    if data.find(_CRC32C_TYPE, at) < 0:  # a look at the bytes is quicker than one at every vector
+        return False
     found = 0
     for kind, value in tlvs:
         if kind == CRC32C:
@@ -185,14 +189,15 @@ class _Reading:
         if self.metadata.setdefault(key, value) != value:
             self.drop(key, at, f"a second, different {key}")
 
-    def text(self, key: str, encoding: str, value: bytes, at: int) -> None:
-        try:
-            text = value.decode(encoding)
-        except UnicodeDecodeError as bad:
-            text = value.decode("utf-8", "surrogateescape")
-            self.complain(at + 3 + bad.start, f"{key} is not {'ASCII' if encoding == 'ascii' else 'UTF-8'}")
-        self.put(key, text, at)
-        if not text:  # nothing there, but it counts as the first of two
+    def damaged(self, key: str, encoding: str, value: bytes, at: int) -> str:
+        """The text of a value that is not in the encoding it should be in."""
+        self.complain(at, f"{key} is not {'ASCII' if encoding == 'ascii' else 'UTF-8'}")
+        return value.decode("utf-8", "surrogateescape")
+
+    def odd(self, key: str, value: MetadataValue, at: int) -> None:
+        """A value that is empty, and so leaves no key, or whose key may be there already."""
+        self.put(key, value, at)
+        if not value:  # it counts as the first of two
             self.dropped.append(key)
 
     def drop(self, key: str, at: int, reason: str) -> None:
@@ -213,7 +218,15 @@ def describe(tlvs: list[TLV], at: int, metadata: Metadata, values: int) -> tuple
     for kind, value in tlvs:
         entry = _TEXT.get(kind)
         if entry is not None:
-            reading.text(*entry, value, at)
+            key, encoding = entry
+            try:
+                text = value.decode(encoding)
+            except UnicodeDecodeError:
+                text = reading.damaged(key, encoding, value, at)
+            if text and key not in metadata:
+                metadata[key] = text
+            else:
+                reading.odd(key, text, at)
         else:
             special = _SPECIAL.get(kind)
             if special is not None:
@@ -228,16 +241,16 @@ def _read_alpn(reading: _Reading, value: bytes, at: int, values: int) -> None:
     names = _alpn_names(value)
     if len(names) > values:
         reading.drop("tls.alpn", at, f"tls.alpn would have {len(names)} entries; {values} are allowed")
-    elif names:
-        reading.put("tls.alpn", names, at)
+    else:
+        reading.odd("tls.alpn", names, at)
 
 
 def _read_unique_id(reading: _Reading, value: bytes, at: int, values: int) -> None:
     if len(value) > UNIQUE_ID_MAX:
         reason = f"a UNIQUE_ID has up to {UNIQUE_ID_MAX} bytes, not {len(value)}"
         reading.drop("proxy.tlv.unique_id", at + 1, reason)
-    elif value:
-        reading.put("proxy.tlv.unique_id", value.decode("utf-8", "surrogateescape"), at)
+    else:
+        reading.odd("proxy.tlv.unique_id", value.decode("utf-8", "surrogateescape"), at)
 
 
 def _read_ssl(reading: _Reading, value: bytes, at: int, values: int) -> None:
@@ -261,11 +274,19 @@ def _read_ssl(reading: _Reading, value: bytes, at: int, values: int) -> None:
     # haproxy sends verify=0 for connections that have no TLS at all: 0 means something only beside a certificate
     metadata["proxy.tlv.ssl.verified"] = code == 0 and certified and client & CLIENT_SSL != 0
     at += 3 + _SSL_HEAD.size
-    for kind, text in tlvs:
+    for kind, part in tlvs:
         entry = _SSL_TEXT.get(kind)
         if entry is not None:
-            reading.text(*entry, text, at)
-        at += 3 + len(text)
+            key, encoding = entry
+            try:
+                text = part.decode(encoding)
+            except UnicodeDecodeError:
+                text = reading.damaged(key, encoding, part, at)
+            if text and key not in metadata:
+                metadata[key] = text
+            else:
+                reading.odd(key, text, at)
+        at += 3 + len(part)
 
 
 def _read_gcp(reading: _Reading, value: bytes, at: int, values: int) -> None:
