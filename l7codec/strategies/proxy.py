@@ -25,8 +25,8 @@ def messages(side: Side) -> SearchStrategy[Message]:
 
 
 def streams(side: Side) -> SearchStrategy[bytes]:
-    """A header, and then whatever another protocol may say."""
-    return st.builds(lambda message, rest: message.raw + rest, messages(side), st.binary(max_size=40))
+    """One good header: what follows would be another protocol's."""
+    return messages(side).filter(lambda message: message.error is None).map(lambda message: message.raw)
 
 
 def conversations() -> SearchStrategy[list[Message]]:
@@ -69,7 +69,7 @@ def values(draw: DrawFn, side: Side) -> tuple[Message, Any]:
 
 
 def edits(message: Message) -> SearchStrategy[dict[str, Any]]:
-    """Other addresses of the same family, other vectors, or another body."""
+    """Other addresses of the same family and other vectors, as the metadata then has them; or another body."""
     choices: dict[str, SearchStrategy[Any]] = {}
     body = message.body
     if isinstance(body["source"], tuple):
@@ -77,21 +77,48 @@ def edits(message: Message) -> SearchStrategy[dict[str, Any]]:
         choices |= {"source.address": addresses, "destination.address": addresses}
         choices |= {"source.port": _ports, "destination.port": _ports}
     elif isinstance(body["source"], str):
-        choices |= {"source.address": _paths(), "destination.address": _paths()}
-    unused = body["family"] == "unspec" and isinstance(body["transport"], str) and not body["ignored"]
+        paths = _paths().filter(bool)
+        choices |= {"source.address": paths, "destination.address": paths}
+    unused = body["command"] == "PROXY" and body["family"] == "unspec" and not body["ignored"]
     if body["version"] == 2 and (body["source"] is not None or unused):
         choices |= {
             "tls.sni": st.none() | _words,
-            "tls.alpn": st.none() | st.lists(_ascii, min_size=1, max_size=3),
-            "proxy.tlv.unique_id": st.none() | st.binary(min_size=1, max_size=128),
+            "tls.alpn": st.none() | st.lists(_ascii, min_size=1, max_size=3).map(tuple),
+            "proxy.tlv.unique_id": st.none() | _words.filter(lambda text: len(text.encode()) <= 128),
             "proxy.tlv.netns": st.none() | _ascii,
-            "proxy.tlv.crc32c": st.none() | st.booleans(),
+            "proxy.tlv.crc32c": st.none() | st.just(True),
             "proxy.tlv.aws.vpce_id": st.none() | _ascii,
             "proxy.tlv.azure.link_id": st.none() | st.integers(0, 0xFFFFFFFF),
+            "proxy.tlv.gcp.psc_connection_id": st.none() | st.integers(0, 2**64 - 1),
         }
-    if not choices:
-        return values(Side.CLIENT).map(lambda pair: {"body": pair[1]})
-    return st.fixed_dictionaries({}, optional=choices)
+    other = values(Side.CLIENT).map(lambda pair: {"body": pair[1]})
+    return st.one_of(st.fixed_dictionaries({}, optional=choices), other) if choices else other
+
+
+def extremes(side: Side, size: int) -> list[bytes]:
+    """One long vector, many small ones, and SSL with many in it."""
+    ends = ("192.0.2.1", 1), ("192.0.2.2", 2)
+    count = size // 4
+    many: list[tuple[int | str, Any]] = [(0xE5, b"x")] * count
+    return [
+        header(*ends, tlvs=[("noop", bytes(size))]).raw,
+        header(*ends, tlvs=many).raw,
+        header(*ends, tlvs=many, checksum=True).raw,
+        header(*ends, tlvs=[("ssl", {"client": 1, "verify": 1, "tlvs": many})]).raw,
+        header(*ends, tlvs=[("alpn", ["h2"] * count)]).raw,
+    ]
+
+
+def hostile(side: Side) -> list[bytes]:
+    """The longest header announced, a vector that claims more than there is, a line that does not end."""
+    return [
+        _SIGNATURE + b"\x21\x11\xff\xff",
+        _SIGNATURE + b"\x20\xff\xff\xff" + bytes(40),
+        _frame(0x21, 0x11, bytes(12) + b"\x02\xff\xff"),
+        _frame(0x21, 0x00, b"\x04\x00\x00" * 3000),
+        b"PROXY UNKNOWN " + b"x" * 5000,
+        b"PROXY TCP6 " + b"1:" * 5000,
+    ]
 
 
 # -- addresses --------------------------------------------------------------------------------------------------

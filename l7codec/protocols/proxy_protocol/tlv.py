@@ -16,7 +16,7 @@ to judge (`VectorError`); what is wrong inside a value is told and the value lef
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from ...errors import LocalProtocolError
@@ -371,15 +371,16 @@ def _refuse(reason: str) -> LocalProtocolError:
 
 def encoded(tlvs: Iterable[tuple[int | str, Any]]) -> list[TLV]:
     """The vectors' types and bytes, from what a body or a caller of `header` says. Raises LocalProtocolError."""
+    return [_encoded(kind, value) for kind, value in _pairs(tlvs)]
+
+
+def _pairs(tlvs: Any) -> Iterator[tuple[Any, Any]]:
     if not isinstance(tlvs, Iterable):
         raise _refuse(f"TLVs are pairs (type, value), not {tlvs!r}")
-    return [_encoded(*_pair(one)) for one in tlvs]
-
-
-def _pair(one: Any) -> tuple[Any, Any]:
-    if not isinstance(one, list | tuple) or len(one) != 2:
-        raise _refuse(f"a TLV is given as (type, value), not {one!r}")
-    return one[0], one[1]
+    for one in tlvs:
+        if not isinstance(one, list | tuple) or len(one) != 2:
+            raise _refuse(f"a TLV is given as (type, value), not {one!r}")
+        yield one[0], one[1]
 
 
 def _encoded(kind: int | str, value: Any) -> TLV:
@@ -432,7 +433,7 @@ def _ssl_value(value: Mapping[str, Any]) -> bytes:
         raise _refuse(f"an SSL TLV has client, verify and tlvs, not {', '.join(map(str, value))}")
     client = _integer("client", value["client"], 0xFF)
     verify_code = _integer("verify", value["verify"], 0xFFFFFFFF)
-    inner = [(_type(kind, _SSL_TYPES), _bytes(kind, one)) for kind, one in map(_pair, value["tlvs"])]
+    inner = [(_type(kind, _SSL_TYPES), _bytes(kind, one)) for kind, one in _pairs(value["tlvs"])]
     return _bytes("ssl", _SSL_HEAD.pack(client, verify_code) + join(inner))
 
 
