@@ -174,7 +174,7 @@ def test_unknown_ignores_the_rest_of_the_line(ignored: bytes):
 BAD_LINES: list[tuple[bytes, int, str]] = [
     (b"PROXY TCP4 256.0.0.1 192.0.2.1 1 2\r\n", 11, "four integers from 0 to 255"),
     (b"PROXY TCP4 999.0.0.1 192.0.2.1 1 2\r\n", 11, "four integers from 0 to 255"),
-    (b"PROXY TCP4 1.2.3 192.0.2.1 1 2\r\n", 11, "exactly four integers; haproxy reads 1.2.0.3"),
+    (b"PROXY TCP4 1.2.3 192.0.2.1 1 2\r\n", 11, "exactly four integers; haproxy reads 1.2.3.0"),
     (b"PROXY TCP4 1.2.3.4.5 192.0.2.1 1 2\r\n", 11, "exactly four integers"),
     (b"PROXY TCP4 1.2.3.256 192.0.2.1 1 2\r\n", 11, "four integers from 0 to 255; haproxy reads 1.2.4.0"),
     (b"PROXY TCP4 1.2.3.04 192.0.2.1 1 2\r\n", 11, "no heading zeroes"),
