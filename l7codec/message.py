@@ -65,6 +65,8 @@ class Message:
 
     __slots__ = ("_body", "error", "id", "kind", "metadata", "missing", "protocol", "raw", "request", "side")
 
+    _body: Any  # not there until asked for
+
     def __init__(
         self,
         protocol: str,
@@ -86,7 +88,6 @@ class Message:
         self.missing = missing
         self.error = error
         self.request = request
-        self._body: Any
 
     @property
     def size(self) -> int:

@@ -50,12 +50,15 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.slot": Term(int, ("redis",), "the cluster slot of all the command's keys, or of a redirection"),
     "redis.channels": Term(tuple, ("redis",), "the channels or patterns that a pub/sub command or message names"),
     "redis.resp": Term(int, ("redis",), "on what the server sends: the version of RESP in force, 2 or 3"),
+    "redis.push": Term(str, ("redis",), "what a push is: its first element (message, invalidate, …), or monitor"),
     "redis.redirect": Term(str, ("redis",), "host:port that a MOVED or ASK error sends the client to"),
-    "redis.replication": Term(str, ("redis",), '"rdb": a piece of the data set; "stream": a command for a replica'),
+    "redis.replication": Term(
+        str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
+    ),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),
     "proxy.command": Term(
-        str, ("proxy",), """"PROXY": for somebody else; "LOCAL": the proxy's own connection, whose addresses hold"""
+        str, ("proxy",), '"PROXY": for another; "LOCAL": of the proxy itself, from its own addresses'
     ),
     "proxy.family": Term(str, ("proxy",), '"inet", "inet6", "unix" or "unspec"; absent where the header is LOCAL'),
     "proxy.transport": Term(str, ("proxy",), '"stream", "dgram" or "unspec"; absent where the header is LOCAL'),
