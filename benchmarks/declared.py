@@ -1,8 +1,8 @@
 """What the frame costs, and a declared codec: a header of 16 bytes, read by `struct` and by `construct`.
 
-    bare loop       struct.unpack_from and a slice, nothing else: the bound
-    by hand         a Codec of a few lines on `struct`, through Stream, Message and metadata
-    declared        the same header as a HeaderCodec, interpreted by construct
+bare loop       struct.unpack_from and a slice, nothing else: the bound
+by hand         a Codec of a few lines on `struct`, through Stream, Message and metadata
+declared        the same header as a HeaderCodec, interpreted by construct
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def cases(size: int = 10_000) -> Iterator[Case]:
 
 
 def _declare() -> type[Codec]:
-    from l7codec.declarative import HeaderCodec
-
     import construct
+
+    from l7codec.declarative import HeaderCodec
 
     class Declared(HeaderCodec):
         name = "benchmark-declared"

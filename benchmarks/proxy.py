@@ -102,4 +102,3 @@ def _building(version: int) -> dict[str, Callable[[], object]]:
         return codec.pack(ProxyResultIPv4(*ends))
 
     return {"proxy-protocol": run}
-

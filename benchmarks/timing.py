@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-
 ENOUGH = 4.0
 LEAST_ROUNDS = 2
 """After so many seconds, and so many rounds, a case is not measured again."""
@@ -33,7 +32,7 @@ class Case(NamedTuple):
 
     def goals(self) -> dict[str, float]:
         """The claims, by peer; of those peers that are installed."""
-        first = {} if self.target is None else {name: self.target for name in list(self.peers)[:1]}
+        first = {} if self.target is None else dict.fromkeys(list(self.peers)[:1], self.target)
         return {**first, **{name: goal for name, goal in self.targets.items() if name in self.peers}}
 
 
