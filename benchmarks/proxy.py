@@ -8,6 +8,7 @@ only where the `crc32c` package, written in C, is installed; without it, its row
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 from l7codec import Side, Stream
 from l7codec.protocols.proxy_protocol import header, split_datagram, ssl_tlv
@@ -50,7 +51,8 @@ def cases(size: int = 1) -> Iterator[Case]:
         ("v2 IPv4, 4 TLVs, CRC32C", header(SOURCE, DESTINATION, tlvs=[*TLVS[:2], ("crc32c", None), *TLVS[2:]]).raw),
     ):
         peers = _parsing(raw)
-        target = 2.5 if "TLVs, CRC" not in name else None
+        summed = "CRC32C" in name  # byte by byte in Python against C, or against nothing
+        target = None if summed and (len(raw) > 40 or find_spec("crc32c") is None) else 2.5
         yield Case(f"parse {name} ({len(raw)} bytes)", at_once(raw), peers, 1, target)
         yield Case(f"parse {name} ({len(raw)} bytes), Stream", through_stream(raw), peers, 1, None)
     for version in (1, 2):

@@ -58,7 +58,7 @@ VOCABULARY: Mapping[str, Term] = {
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),
     "proxy.command": Term(
-        str, ("proxy",), """"PROXY": for somebody else; "LOCAL": the proxy's own connection, whose addresses hold"""
+        str, ("proxy",), '"PROXY": for another; "LOCAL": of the proxy itself, from its own addresses'
     ),
     "proxy.family": Term(str, ("proxy",), '"inet", "inet6", "unix" or "unspec"; absent where the header is LOCAL'),
     "proxy.transport": Term(str, ("proxy",), '"stream", "dgram" or "unspec"; absent where the header is LOCAL'),

@@ -174,7 +174,7 @@ def test_unknown_ignores_the_rest_of_the_line(ignored: bytes):
 BAD_LINES: list[tuple[bytes, int, str]] = [
     (b"PROXY TCP4 256.0.0.1 192.0.2.1 1 2\r\n", 11, "four integers from 0 to 255"),
     (b"PROXY TCP4 999.0.0.1 192.0.2.1 1 2\r\n", 11, "four integers from 0 to 255"),
-    (b"PROXY TCP4 1.2.3 192.0.2.1 1 2\r\n", 11, "exactly four integers; haproxy reads 1.2.0.3"),
+    (b"PROXY TCP4 1.2.3 192.0.2.1 1 2\r\n", 11, "exactly four integers; haproxy reads 1.2.3.0"),
     (b"PROXY TCP4 1.2.3.4.5 192.0.2.1 1 2\r\n", 11, "exactly four integers"),
     (b"PROXY TCP4 1.2.3.256 192.0.2.1 1 2\r\n", 11, "four integers from 0 to 255; haproxy reads 1.2.4.0"),
     (b"PROXY TCP4 1.2.3.04 192.0.2.1 1 2\r\n", 11, "no heading zeroes"),
@@ -518,6 +518,7 @@ def test_verified_says_that_a_certificate_was(client: int, verify: int, verified
         ([vector(0x02), vector(0x02, b"a")], 31, {}),
         ([vector(0x01, b"h2"), vector(0x01, b"h3")], 33, {}),
         ([vector(0x20, ssl_value(7, 0)), vector(0x20, ssl_value(7, 1))], 36, {}),
+        ([vector(0x20, b"\x01"), vector(0x20, ssl_value(7, 0))], 31, {}),
         ([vector(0xEA, b"\x01a"), vector(0xEA, b"\x01b"), vector(0x30, b"n")], 33, {"proxy.tlv.netns": "n"}),
     ],
 )
@@ -529,6 +530,23 @@ def test_bad_values_are_told_and_the_header_is_good(vectors: list[bytes], offset
     assert message.metadata["source.address"] == "192.0.2.1"
     assert b"".join(vectors) in message.raw
     assert len(message.body["tlvs"]) == len(vectors)
+
+
+@pytest.mark.parametrize(
+    ("inner", "offset", "kept"),
+    [
+        ([vector(0x21, b"TLS\xff")], 36, {"proxy.tlv.ssl.version": "TLS\udcff"}),
+        ([vector(0x22, b"me"), vector(0x22, b"you")], 41, {}),
+        ([vector(0x22), vector(0x23, b"AES")], None, {"proxy.tlv.ssl.cipher": "AES"}),
+    ],
+)
+def test_bad_values_inside_ssl(inner: list[bytes], offset: int | None, kept: dict[str, Any]):
+    one = vector(0x20, ssl_value(1, 1, *inner))
+    message = tlv_message(one, one)  # the same twice is no contradiction
+    assert (None if message.error is None else message.error.offset) == offset
+    texts = {"proxy.tlv.ssl.version", "proxy.tlv.ssl.cn", "proxy.tlv.ssl.cipher"} & message.metadata.keys()
+    assert {key: message.metadata[key] for key in texts} == kept
+    assert message.metadata["proxy.tlv.ssl.client_ssl"] is True
 
 
 def test_a_damaged_ssl_vector_stays_bytes():

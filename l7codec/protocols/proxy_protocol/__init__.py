@@ -8,14 +8,14 @@ https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt; section numbers in 
 
     Version 2, 16 bytes and as many as they announce:
 
-        0                                   12         13         14          16
-        +-----------------------------------+----+----+----+----+-----------+-----------~-----------~
-        | 0D 0A 0D 0A 00 0D 0A 51 55 49 54 0A | 2 | cmd | fam | prot | length | addresses | TLVs …
-        +-----------------------------------+----+----+----+----+-----------+-----------~-----------~
-          signature                          LOCAL 0    unspec 0   unspec 0   0: none
-                                             PROXY 1    inet   1   stream 1   12: 4 4 2 2      source, destination,
-                                                        inet6  2   dgram  2   36: 16 16 2 2    their ports
-                                                        unix   3              216: 108 108
+        0                                     12        13              14       16
+        +-------------------------------------+---+-----+-----+---------+--------+-----------~------~
+        | 0D 0A 0D 0A 00 0D 0A 51 55 49 54 0A | 2 | cmd | fam | transp. | length | addresses | TLVs …
+        +-------------------------------------+---+-----+-----+---------+--------+-----------~------~
+          signature                             LOCAL 0   unspec 0  unspec 0       0
+                                                PROXY 1   inet   1  stream 1       12:  4 4 2 2    source, destination,
+                                                          inet6  2  dgram  2       36:  16 16 2 2  and their ports
+                                                          unix   3                 216: 108 108
 
 Framing, which ends the stream where it is wrong: everything up to the addresses, TLVs that run over the header's end,
 and a checksum that does not fit, which the specification wants treated as an invalid connection. What is wrong inside

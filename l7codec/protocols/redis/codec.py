@@ -172,38 +172,40 @@ class RedisCodec(Codec):
         tokens.pop()  # behind the last CR LF: the beginning of what has not come yet
         messages: list[Message] = []
         index, position = 0, start
+        unfinished = False
         while True:
             index, position, cut = read(side, tokens, index, data, position, messages)
-            if cut:
-                if len(messages) < _BATCH // 2:
-                    size *= 2
+            if position == len(data) or (cut and start + len(window) < len(data)):
                 break
             # Not as plain as that: frame this one message. The pieces behind it stay as they are.
             part = ReceiveBuffer("redis", data)
             part.position = position
             try:
                 message = self.decode(side, part)
-            except RemoteProtocolError:
-                message = None  # raised again when `decode` comes to it
+            except RemoteProtocolError:  # raised again when `decode` comes to it
+                self._scans[side].reset()
+                break
             if message is None:
                 self._scans[side].reset()
+                unfinished = True
                 break
             messages.append(message)
             index += data.count(b"\r\n", position, part.position)
             position = part.position
-            if data[position - 2] != 13:  # an inline request that ends in LF alone: the pieces are out of step
+            if not message.raw.endswith(b"\r\n"):  # an inline request that ends in LF alone: the pieces are out of step
                 size //= 2
-                cut = False
                 break
         if len(messages) > _BATCH:
             size //= 2
+        elif len(messages) < _BATCH // 2 and index >= len(tokens):
+            size *= 2
         self._windows[side] = min(max(size, _LEAST_WINDOW), _WINDOW)
         if not messages:
             return ()
         buffer.take(position - start)
         rest = len(data) - position
-        if cut and 0 < rest < _LEAST_WINDOW and start + len(window) == len(data):
-            buffer.wait(rest + 1)  # a message begun: with the next piece it is one of the next batch
+        if unfinished and rest < _LEAST_WINDOW:
+            buffer.wait(rest + 1)  # with the next piece it is one of the next batch
         if streaming:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
