@@ -570,12 +570,15 @@ def pack_pipeline(requests: Iterable[Sequence[Any]]) -> bytes:
     Raises LocalProtocolError for an argument that is neither bytes, text nor a number, and for a command without any.
     """
     commands = requests if isinstance(requests, list | tuple) else list(requests)
-    try:
-        # Most are text, and ASCII: then characters are bytes, and all of it is encoded in one go.
-        joined = _join_text(commands)
-    except (TypeError, KeyError):  # bytes or numbers among them, or a long string
-        return _join_bytes(commands)
-    return joined.encode() if joined.isascii() else _join_bytes(commands)
+    if commands and commands[0] and type(commands[0][0]) is str:
+        try:
+            # Most are text, and ASCII: then characters are bytes, and all of it is encoded in one go.
+            joined = _join_text(commands)
+        except (TypeError, KeyError):  # bytes or numbers among them, or a long string
+            return _join_bytes(commands)
+        if joined.isascii():
+            return joined.encode()
+    return _join_bytes(commands)
 
 
 def _join_text(commands: Sequence[Sequence[str]]) -> str:
@@ -599,8 +602,16 @@ def _join_bytes(commands: Sequence[Sequence[Any]]) -> bytes:
     parts: list[bytes] = []
     lengths = _LENGTHS
     for args in commands:
+        count = len(args)
+        if count == 3 and type(args) is tuple:
+            name, key, value = args
+            if type(name) is type(key) is type(value) is bytes:
+                name_size, key_size, size = len(name), len(key), len(value)
+                if name_size < _SHORT and key_size < _SHORT and size < _SHORT:
+                    parts += (b"*3", lengths[name_size], name, lengths[key_size], key, lengths[size], value)
+                    continue
         _check_command(args)
-        parts.append(b"*%d" % len(args))
+        parts.append(b"*%d" % count)
         for arg in args:
             data = arg if type(arg) is bytes else _octets(arg)
             size = len(data)
@@ -615,6 +626,10 @@ def _check_command(args: Sequence[Any]) -> None:
 
 
 def _octets(arg: Any) -> bytes:
+    if type(arg) is str:
+        return arg.encode("utf-8", "surrogateescape")
+    if type(arg) is int:
+        return b"%d" % arg
     if isinstance(arg, bytes):
         return arg
     if isinstance(arg, str):
