@@ -163,8 +163,12 @@ class Conversation:
 
     def _begin(self, preface: Message) -> None:
         """The preface is there: what it says of the connection goes into every later message."""
-        preface.metadata.update({**self._connection, **preface.metadata})
-        self._connection = preface.metadata.copy()
+        said = preface.metadata
+        known = self._connection
+        if any(key in said for key in _ENDPOINTS):  # a path has no port: the connection's own would be a stranger's
+            known = {key: value for key, value in known.items() if key not in _ENDPOINTS}
+        said.update({**known, **said})
+        self._connection = said.copy()
         if self.client.codec.finished:
             self.client._use(self._codec)
 
@@ -235,6 +239,9 @@ class Datagrams:
         else:
             self._pending.move_to_end(number)
         return pending
+
+
+_ENDPOINTS = ("source.address", "source.port", "destination.address", "destination.port")
 
 
 def _with_source(connection: Metadata) -> Metadata:

@@ -1077,6 +1077,17 @@ def test_without_addresses_the_peer_keeps_its_own(local: Message):
     assert message.metadata["source.port"] == 4000
 
 
+def test_a_path_does_not_get_the_port_of_another_endpoint():
+    connection = {**PEER, "destination.address": "10.0.0.2", "destination.port": 6379}
+    conversation = Conversation(Lines, preface="proxy", connection=connection)
+    raw = header("/run/client.sock", "/run/server.sock").raw
+    for message in conversation.client.receive_data(raw + b"one\n"):
+        assert message.metadata["source.address"] == "/run/client.sock"
+        assert message.metadata["destination.address"] == "/run/server.sock"
+        assert not {"source.port", "destination.port"} & message.metadata.keys()
+        assert message.metadata["peer.port"] == PEER["peer.port"]
+
+
 def test_offsets_count_the_header():
     conversation = behind_proxy()
     stream = conversation.client.receive_data(frame(IPV4) + b"one\n!two\n")
