@@ -15,6 +15,8 @@ from .errors import LimitExceeded, RemoteProtocolError
 
 __all__ = ["ReceiveBuffer"]
 
+_LET_GO = 4096  # bytes taken that are not worth the trouble of freeing
+
 
 class ReceiveBuffer:
     """Bytes received and not yet taken by a message.
@@ -87,6 +89,11 @@ class ReceiveBuffer:
         self._delimiter = delimiter
         self._delimiter_seen = bool(delimiter) and delimiter in self._tail
 
+    def stall(self) -> None:
+        """`decode` gave nothing: wait for more than is there, unless it said what for."""
+        if not self._stalled:
+            self.wait(1)
+
     def hold(self, count: int) -> None:
         """Set the next `count` bytes aside: they are scanned and belong to the present message."""
         end = self.position + count
@@ -148,13 +155,26 @@ class ReceiveBuffer:
         """Whether `decode` has something to do: joins what came to `data` once what the codec waits for is there."""
         if self._stalled:
             if not self._delimiter_seen and self.available < self._need:
+                if self.position > _LET_GO:
+                    self._let_go()
                 return False
             self._stalled = False
         elif self.position < len(self.data):
             return True
         if self._tail:
             self.join()
-        return self.position < len(self.data)
+        if self.position < len(self.data):
+            return True
+        if self.position > _LET_GO:
+            self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        """Free what messages have taken, where that is most of `data`: a connection at rest holds no big message."""
+        if self.position * 2 >= len(self.data):
+            self._base += self.position
+            self.data = self.data[self.position :]
+            self.position = 0
 
     def join(self) -> None:
         """Join everything that is there to `data`, whatever is waited for."""
@@ -174,10 +194,19 @@ class ReceiveBuffer:
         self.append(bytes(count))
 
     def skip(self, count: int) -> int:
-        """Drop the message held so far and the next `count` bytes; returns how many real bytes went."""
+        """Drop the message held so far, the next `count` bytes, and those up to the last filler; how many were real."""
+        if self._holes:  # filler is nothing to look for a message in
+            start, length = self._holes[-1]
+            count = max(count, start + length - self.offset)
         dropped = len(self.take(count))
         self._delimiter_seen = False
         return dropped
+
+    def give_back(self, raw: bytes) -> None:
+        """Undo the last `take`, or all those since the last piece, which gave `raw`."""
+        self._base = self.offset - len(raw)
+        self.data = raw + self.data[self.position :]
+        self.position = 0
 
     def skip_gap(self, count: int) -> None:
         """Count `count` bytes that never came; the buffer must be empty."""

@@ -99,10 +99,10 @@ class Conversation:
         codec = self.stream(message.side).codec
         if message.protocol != codec.name:
             raise LocalProtocolError(codec.name, 0, f"a {message.protocol} message cannot go here")
+        self.stream(message.side.other)._drain()
         if message.kind is Kind.RESPONSE and message.request is not None:
             self._check_turn(message.request)
         data = codec.encode(message, edits)
-        self.stream(message.side.other)._drain()
         if codec is self._preface:
             self._begin(_decode(codec, data, message.side))
         else:
@@ -123,6 +123,7 @@ class Conversation:
         """
         data = self._codec.reply(request, reason, text)
         if data is not None and request is not None:
+            self.stream(request.side)._drain()
             self._check_turn(request)
             self._codec.pair(_decode(self._codec, data, request.side.other), self._pending)
         return data
@@ -133,7 +134,7 @@ class Conversation:
 
     def _check_turn(self, request: Message) -> None:
         if not self._pending.is_next(request):
-            reason = "responses go in the order of the requests, and an earlier one is unanswered"
+            reason = "this would answer an earlier request, or one that has had its answer"
             raise LocalProtocolError(self._codec.name, 0, reason)
 
     # -- what was received --------------------------------------------------------------------------------------
@@ -152,17 +153,22 @@ class Conversation:
             if not calm and self.stream(leg.side.other).at_boundary:
                 pending.find_order(message.kind is Kind.REQUEST)
             try:
-                if pair(message, pending) is not None:
-                    message.request = pending.settled
+                request = pair(message, pending)
             except LimitExceeded as error:
                 Stream._deliver(leg, messages[:index])
-                offset = leg.offset - sum(late.size for late in messages[index:])
-                raise LimitExceeded(error.protocol, offset, error.reason) from None
+                leg._buffer.give_back(b"".join([late.raw for late in messages[index:]]))
+                raise LimitExceeded(error.protocol, leg.offset, error.reason) from None
+            if request is not None:
+                message.request = pending.asked(request)
 
     def _begin(self, preface: Message) -> None:
         """The preface is there: what it says of the connection goes into every later message."""
-        preface.metadata.update({**self._connection, **preface.metadata})
-        self._connection = preface.metadata.copy()
+        said = preface.metadata
+        known = self._connection
+        if any(key in said for key in _ENDPOINTS):  # a path has no port: the connection's own would be a stranger's
+            known = {key: value for key, value in known.items() if key not in _ENDPOINTS}
+        said.update({**known, **said})
+        self._connection = said.copy()
         if self.client.codec.finished:
             self.client._use(self._codec)
 
@@ -183,6 +189,7 @@ class Conversation:
         """Nothing is pending, unfinished, undelivered, wrong or pinned: the connection can be reused or closed."""
         return not (
             self._pending
+            or not self._pending.in_order
             or self.pinned
             or any(leg.error is not None or leg._decoded or not leg.at_boundary for leg in (self.client, self.server))
         )
@@ -218,8 +225,9 @@ class Datagrams:
         return messages
 
     def pending(self, conversation: int) -> Pending:
-        """The requests of one conversation that wait for a response."""
-        return self._of(conversation)
+        """The requests of one conversation that wait for a response; none where it is not, or no longer, followed."""
+        known = self._pending.get(conversation)
+        return Pending(self._codec.limits.pending) if known is None else known
 
     def _of(self, number: int) -> Pending:
         pending = self._pending.get(number)
@@ -233,6 +241,9 @@ class Datagrams:
         return pending
 
 
+_ENDPOINTS = ("source.address", "source.port", "destination.address", "destination.port")
+
+
 def _with_source(connection: Metadata) -> Metadata:
     for name in ("address", "port"):
         if f"peer.{name}" in connection:
@@ -242,7 +253,12 @@ def _with_source(connection: Metadata) -> Metadata:
 
 def _decode(codec: Codec, data: bytes, side: Side) -> Message:
     """What `codec` makes of bytes that it has itself encoded."""
-    message = codec.decode(side, ReceiveBuffer(codec.name, data))
-    if message is None:
-        raise LocalProtocolError(codec.name, 0, "what was encoded is not a whole message")
+    try:
+        message = codec.decode(side, ReceiveBuffer(codec.name, data))
+    except RemoteProtocolError as error:
+        codec.abandon(side)
+        raise LocalProtocolError(codec.name, error.offset, f"no peer would take it: {error.reason}") from None
+    if message is None or len(message.raw) != len(data):
+        codec.abandon(side)
+        raise LocalProtocolError(codec.name, 0, "what was encoded is not one whole message")
     return message

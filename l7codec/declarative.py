@@ -30,6 +30,7 @@ from .buffer import ReceiveBuffer
 from .codec import NO, Answer, Codec, Confidence, Resync, Verdict
 from .errors import BodyError, LocalProtocolError, MissingExtra, RemoteProtocolError
 from .message import Edits, Kind, Message, Side
+from .vocabulary import term
 
 try:
     import construct
@@ -38,8 +39,8 @@ except ImportError as missing:
 
 __all__ = ["HeaderCodec"]
 
-_WRONG = (construct.ConstructError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a declaration's own functions may raise over a peer's bytes."""
+_WRONG = Exception
+"""What a declaration's own functions may raise over a peer's bytes: anything (struct.error, RecursionError, …)."""
 
 
 class HeaderCodec(Codec):
@@ -53,8 +54,12 @@ class HeaderCodec(Codec):
                 side when it is left out.
     `id`        what pairs a response with its request; the header's field `id` when there is one. None: by order.
     `metadata`  key → function of (header, raw). Keys are the vocabulary's, or `<name>.…`; those need an entry in
-                `vocabulary`. A function that raises or returns None leaves its key out; one that raises sets `error`.
-    `payload`   the body: a function of (header, payload bytes); the bytes themselves when it is left out.
+                `vocabulary`. A function that returns None or "" leaves its key out; one that raises, or returns what
+                is not the key's type, does so too and sets the message's `error`.
+    `payload`   the body: a function of (header, payload bytes); the bytes themselves when it is left out. What
+                `construct` parses comes as plain dicts and lists.
+
+    A declaration that cannot be is a TypeError when the class is made.
     """
 
     header: ClassVar[Any]
@@ -64,16 +69,24 @@ class HeaderCodec(Codec):
     metadata: ClassVar[Mapping[str, Callable[[Any, bytes], Any]]] = {}
     payload: ClassVar[Callable[[Any, bytes], Any] | None] = None
 
-    edits = frozenset({"body", "id"})
-
     _size: ClassVar[int]
     _magic: ClassVar[bytes]
     _offsets: ClassVar[dict[str, int]]
+    _types: ClassVar[dict[str, type]]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "header" not in cls.__dict__:
-            return
+        for declared in ("length", "kind", "id", "payload"):
+            function = cls.__dict__.get(declared)
+            if callable(function):  # neither a method of the class nor, as `this.x` claims to be, an abstract one
+                setattr(cls, declared, staticmethod(functools.partial(function)))
+        if "header" in cls.__dict__:
+            cls._read_header()
+        if hasattr(cls, "_offsets"):
+            cls._check()
+
+    @classmethod
+    def _read_header(cls) -> None:
         try:
             cls._size = int(cls.header.sizeof())
         except construct.SizeofError as error:
@@ -89,21 +102,39 @@ class HeaderCodec(Codec):
                 cls._offsets[field.name] = offset
             offset += field.sizeof()
         if "id" not in cls.__dict__ and "id" in cls._offsets:
-            cls.id = construct.this.id
-        for declared in ("length", "kind", "id", "payload"):
-            function = cls.__dict__.get(declared)
-            if callable(function):  # neither a method of the class nor, as `this.x` claims to be, an abstract one
-                setattr(cls, declared, staticmethod(functools.partial(function)))
-        if isinstance(cls.kind, Mapping) and "kind" not in cls._offsets:
-            raise TypeError(f"{cls.__name__}.kind is a mapping, but the header has no field 'kind'")
+            cls.id = staticmethod(functools.partial(construct.this.id))
+
+    @classmethod
+    def _check(cls) -> None:
+        if isinstance(cls.kind, Mapping):
+            if "kind" not in cls._offsets:
+                raise TypeError(f"{cls.__name__}.kind is a mapping, but the header has no field 'kind'")
+            unknown = [kind for kind in cls.kind.values() if kind not in set(Kind)]
+            if unknown:
+                raise TypeError(f"{cls.__name__}.kind: {unknown[0]!r} is none of {', '.join(Kind)}")
+        cls._types = {}
+        for key in cls.metadata:
+            known = term(key)
+            if known is None and key not in cls.vocabulary:
+                raise TypeError(
+                    f"{cls.__name__}.metadata: {key!r} is not in the vocabulary; declare it in `vocabulary`"
+                )
+            cls._types[key] = cls.vocabulary[key] if known is None else known.type
+        if "edits" not in cls.__dict__:
+            settable = {"body": cls.length, "id": cls.id}
+            cls.edits = frozenset(name for name, expression in settable.items() if cls._reads(expression) is not None)
 
     def decode(self, side: Side, buffer: ReceiveBuffer) -> Message | None:
         """Frame by the header's length; everything else is read once the whole message is there."""
         data, start, size = buffer.data, buffer.position, self._size
         magic = self._magic
-        for index, (seen, expected) in enumerate(zip(data[start : start + len(magic)], magic, strict=False)):
-            if seen != expected:
-                raise buffer.fail(f"a message begins with {magic!r}", index)
+        seen = data[start : start + len(magic)]
+        if seen != magic:
+            for index, (byte, expected) in enumerate(zip(seen, magic, strict=False)):
+                if byte != expected:
+                    raise buffer.fail(f"a message begins with {magic!r}", index)
+            buffer.wait(len(seen) + 1)  # a wrong byte is an error as soon as it is there
+            return None
         if len(data) - start < size:
             buffer.wait(size)
             return None
@@ -121,7 +152,8 @@ class HeaderCodec(Codec):
             return None
         try:
             kind = self._kind(header, side)
-            id = None if self.id is None else int(_value(self.id, header))
+            id = _value(self.id, header)
+            id = None if id is None else int(id)
         except _WRONG as error:
             raise buffer.fail(f"bad header: {_words(error)}") from None
         hole = buffer.hole
@@ -159,8 +191,27 @@ class HeaderCodec(Codec):
             except _WRONG as error:
                 message.error = BodyError(self.name, self._size, f"{key}: {_words(error)}")
                 continue
-            if value is not None and value != "":
-                message.metadata[key] = tuple(value) if isinstance(value, list) else value
+            if isinstance(value, list):
+                value = tuple(value)
+            if value is None or value == "":
+                continue
+            wrong = self._wrong_value(key, value)
+            if wrong:
+                message.error = BodyError(self.name, self._size, f"{key}: {wrong}")
+            else:
+                message.metadata[key] = value
+
+    def _wrong_value(self, key: str, value: Any) -> str:
+        """Why metadata cannot hold `value` under `key`; nothing if it can."""
+        expected = self._types[key]
+        if isinstance(value, tuple) and expected in (tuple, object):
+            if len(value) > self.limits.values:
+                return f"{len(value)} values are over the limit of {self.limits.values}"
+            return "" if all(isinstance(item, str) for item in value) else "a tuple of other things than text"
+        fits = isinstance(value, str if expected is object else expected)
+        if not fits or (isinstance(value, bool) and expected is not bool):
+            return f"{type(value).__name__} is not {expected.__name__}"
+        return ""
 
     @classmethod
     def body(cls, message: Message) -> Any:
@@ -169,7 +220,7 @@ class HeaderCodec(Codec):
         if cls.payload is None:
             return rest
         try:
-            return cls.payload(cls.header.parse(message.raw[: cls._size]), rest)
+            return _plain(cls.payload(cls.header.parse(message.raw[: cls._size]), rest))
         except _WRONG as error:
             raise BodyError(cls.name, cls._size, _words(error)) from None
 
@@ -179,12 +230,19 @@ class HeaderCodec(Codec):
 
         Raises LocalProtocolError where the header cannot be built of them.
         """
+        unknown = fields.keys() - cls._offsets.keys()
+        if unknown:
+            raise LocalProtocolError(cls.name, 0, f"the header has no field {min(unknown)!r}")
+        length = cls._length_field()
         try:
-            header = cls.header.build({cls._length_field(): 0, **fields})
+            header = cls.header.build({length: 0, **fields})
         except _WRONG as error:
             raise LocalProtocolError(cls.name, 0, f"no header of these fields: {_words(error)}") from None
-        message = cls().decode(side, ReceiveBuffer(cls.name, cls._join(header, payload)))
-        if message is None:
+        try:
+            message = cls().decode(side, ReceiveBuffer(cls.name, cls._join(header, payload)))
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(cls.name, error.offset, error.reason) from None
+        if message is None or message.size != cls._size + len(payload):
             raise LocalProtocolError(cls.name, 0, "the declared length is not that of the message")
         return message
 
@@ -248,13 +306,17 @@ class HeaderCodec(Codec):
     @classmethod
     def _field_of(cls, expression: Any, what: str) -> str:
         """The one header field that a declared expression reads."""
-        read = _Reads()
-        if expression is not None:
-            with contextlib.suppress(*_WRONG):  # only what it reads counts; a probe's value may well be out of range
-                _value(expression, read)
-        if len(read.names) != 1 or read.names[0] not in cls._offsets:
+        field = cls._reads(expression)
+        if field is None:
             raise LocalProtocolError(cls.name, 0, f"cannot set the {what}: it is not read from one header field")
-        return read.names[0]
+        return field
+
+    @classmethod
+    def _reads(cls, expression: Any) -> str | None:
+        read = _Reads()
+        with contextlib.suppress(_WRONG):  # only what it reads counts; a probe's value may well be out of range
+            _value(expression, read)
+        return read.names[0] if len(read.names) == 1 and read.names[0] in cls._offsets else None
 
     @classmethod
     def _set(cls, header: bytes, field: str, value: Any) -> bytes:
@@ -287,6 +349,15 @@ class _Reads(dict[str, Any]):
 
 def _value(declared: Any, header: Any) -> Any:
     return declared(header) if callable(declared) else declared
+
+
+def _plain(value: Any) -> Any:
+    """What construct parses, as plain data: its containers carry the stream they were read from."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if not (isinstance(key, str) and key[:1] == "_")}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
 
 
 def _words(error: BaseException) -> str:

@@ -42,7 +42,7 @@ class Detector:
 
     def receive_data(self, side: Side, data: bytes | bytearray | memoryview) -> str | None:
         """Take in what `side` sent; returns `result`. What comes once there is a result is not looked at."""
-        if self.result == NEED_MORE:
+        if self.result == NEED_MORE and data:
             seen = self._data[side]
             if len(seen) < _WINDOW:
                 self._data[side] = seen + bytes(data[: _WINDOW - len(seen)])
@@ -77,16 +77,20 @@ class Detector:
         hinted = self._port in codec.ports
         confirmed = 0
         best = 0
+        undecided = False
         for side, data in self._data.items():
             if not data:
                 continue
             answer, confidence = codec.sniff(data, side)
-            if answer is Answer.MORE and len(data) < _WINDOW:
-                return None
-            if answer is not Answer.YES:
+            if answer is Answer.YES:
+                confirmed += 1
+                best = max(best, confidence)
+            elif answer is Answer.MORE and len(data) < _WINDOW:
+                undecided = True
+            else:  # one side's "no" is enough, whatever the other's bytes may become
                 return _Candidate(0, hinted, confirmed, codec.name)
-            confirmed += 1
-            best = max(best, confidence)
+        if undecided:
+            return None
         return _Candidate(0 if best == Confidence.HINT and not hinted else best, hinted, confirmed, codec.name)
 
 

@@ -34,6 +34,9 @@ class Pending:
         self._in_order: dict[Side, deque[_Entry]] = {side: deque() for side in Side}
         self._by_id: dict[Side, dict[int, deque[_Entry]]] = {side: {} for side in Side}
         self._count = 0
+        self._given_up = dict.fromkeys(
+            Side, 0
+        )  # responses still to come to dropped requests that are answered in order
         self._overlapped = False  # some side has had two requests in flight
         self._owed = 0  # while lost: at most so many responses to requests sent in order are still to come …
         self._owed_known = True  # … unless requests may be among what is missing
@@ -41,7 +44,7 @@ class Pending:
         self.dropped = 0
         """Requests given up because too many were pending (captures only)."""
         self.origin: Message | None = None  # what the caller handed to `send`, where edits made another of it
-        self.settled: Message | None = None  # the origin of the request that was settled last
+        self._settled: _Entry | None = None
 
     def open(self, message: Message, replies: int = 1) -> None:
         """Wait for `replies` responses to `message`; 0: it has none.
@@ -56,8 +59,7 @@ class Pending:
         if self._count >= self._limit:
             if not self._drop_oldest:
                 raise LimitExceeded(message.protocol, 0, f"more than {self._limit} requests are pending")
-            self.dropped += 1
-            self.close(next(iter(self)))
+            self._drop()
         entry = _Entry(message, replies, self.origin or message)
         if message.id is None:
             queue = self._in_order[message.side]
@@ -74,6 +76,9 @@ class Pending:
             if self._lost:
                 self._owed = max(self._owed - 1, 0)
                 return None
+            if self._given_up[asking]:
+                self._given_up[asking] -= 1
+                return None
             queue = self._in_order[asking]
         else:
             found = self._by_id[asking].get(response.id)
@@ -86,24 +91,44 @@ class Pending:
         entry.replies -= 1
         if entry.replies == 0:
             self._remove(asking, queue, entry)
-        self.settled = entry.origin
+        self._settled = entry
         return entry.message
 
     def first(self, asking: Side) -> Message | None:
-        """The oldest of the requests that `asking` sent without an id, or None."""
+        """The request without an id that `asking` is answered next; None where there is none or it is not known."""
         queue = self._in_order[asking]
-        return queue[0].message if queue else None
+        return queue[0].message if queue and not self._given_up[asking] else None
+
+    def asked(self, request: Message) -> Message:
+        """What the caller handed to `send`, where `request`, just settled or next to be, is that with edits."""
+        settled = self._settled
+        if settled is not None and settled.message is request:
+            return settled.origin
+        heads = (queue[0] for queue in self._in_order.values() if queue)
+        return next((entry.origin for entry in heads if entry.message is request), request)
 
     def is_next(self, request: Message) -> bool:
-        """False if `request` is answered in order and an earlier one of its side still waits."""
-        for place, entry in enumerate(self._in_order[request.side]):
-            if entry.message is request or entry.origin is request:
-                return place == 0
-        return True
+        """False if answering `request` now would answer another: one is answered in order, and waits before it.
+
+        That is also so where `request` itself no longer waits, because it has been answered or forgotten.
+        """
+        if request.id is not None:
+            return True
+        queue = self._in_order[request.side]
+        return not queue or queue[0].message is request or queue[0].origin is request
 
     def expect(self, asking: Side, replies: int) -> None:
-        """Set how many responses the oldest request of `asking` still waits for, the one in hand included."""
+        """Set how many responses `first(asking)` still waits for, the one in hand included."""
         self._in_order[asking][0].replies = replies
+
+    def _drop(self) -> None:
+        """Give up the oldest request. Those behind it keep their places in the order."""
+        for request in self:
+            if request.id is None:
+                self._given_up[request.side] += self._in_order[request.side][0].replies
+            self.close(request)
+            self.dropped += 1
+            return
 
     def close(self, request: Message) -> bool:
         """Wait no longer for `request`; False if it was not pending. Takes time in the number of pending requests."""
@@ -135,8 +160,9 @@ class Pending:
 
     def lose_order(self, side: Side) -> None:
         """Bytes of `side` are missing: give up what waits in order, and stop pairing so."""
-        for queue in self._in_order.values():
-            self._owed += sum(entry.replies for entry in queue)
+        for asking, queue in self._in_order.items():
+            self._owed += self._given_up[asking] + sum(entry.replies for entry in queue)
+            self._given_up[asking] = 0
             self._count -= len(queue)
             queue.clear()
         self._lost = True

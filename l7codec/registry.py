@@ -19,11 +19,13 @@ ENTRY_POINT_GROUP = "l7codec.codecs"
 """A package brings a codec by an entry point of this group: `awesome = "awesome_rpc.codec:AwesomeRPC"`."""
 
 _BUILTIN: Mapping[str, str] = {
+    "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
 }
 
 _codecs: dict[str, type[Codec]] = {}
 _broken: dict[str, str] = {}  # entry points that could not be loaded, and why
+_unreadable: list[str] = []  # packages whose entry points could not be read, and why
 _entry_points_read = False
 
 
@@ -45,10 +47,12 @@ def codec_class(name: str) -> type[Codec]:
         _read_entry_points()
         found = _codecs.get(name)
     if found is None:
-        why = f": {_broken[name]}" if name in _broken else ""
+        if name in _broken:
+            raise UnknownProtocol(f"no codec is named {name!r}: {_broken[name]}")
         near = difflib.get_close_matches(name, protocols(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(protocols())}"
-        raise UnknownProtocol(f"no codec is named {name!r}{why or hint}")
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(protocols())}"
+        unread = f" (entry points that cannot be read: {'; '.join(_unreadable)})" if _unreadable else ""
+        raise UnknownProtocol(f"no codec is named {name!r}; {hint}{unread}")
     return found
 
 
@@ -105,9 +109,7 @@ def _known(codec: type[Codec]) -> None:
 
 def _load(reference: str) -> type[Codec]:
     module, _, name = reference.partition(":")
-    loaded = getattr(importlib.import_module(module), name)
-    if not (isinstance(loaded, type) and issubclass(loaded, Codec)):
-        raise TypeError(f"{reference} is not a Codec")
+    loaded: type[Codec] = getattr(importlib.import_module(module), name)
     return loaded
 
 
@@ -115,15 +117,27 @@ def _read_entry_points() -> None:
     global _entry_points_read  # noqa: PLW0603  read once in a process
     if _entry_points_read:
         return
-    from importlib.metadata import entry_points
+    from importlib.metadata import distributions
 
     _entry_points_read = True
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name in _codecs or point.name in _BUILTIN:
-            continue
+    for distribution in distributions():  # another package's fault must not take ours down; asking for its codec tells
         try:
-            codec = _load(point.value)
-        except Exception as error:  # another package's fault must not take ours down; asking for its codec tells
-            _broken[point.name] = f"{point.value} cannot be loaded: {error!r}"
+            points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as error:
+            _unreadable.append(f"{distribution.name}: {error!r}")
             continue
-        _codecs[point.name] = codec
+        for point in points:
+            if point.name in _codecs or point.name in _BUILTIN:
+                continue
+            try:
+                _codecs[point.name] = _check(point.name, point.load())
+            except Exception as error:
+                _broken[point.name] = f"{point.value} cannot be loaded: {error!r}"
+
+
+def _check(name: str, loaded: Any) -> type[Codec]:
+    if not (isinstance(loaded, type) and issubclass(loaded, Codec)):
+        raise TypeError(f"{loaded!r} is not a Codec")
+    if loaded.name != name:  # its messages would not find it
+        raise ValueError(f"the codec calls itself {loaded.name!r}")
+    return loaded

@@ -26,6 +26,8 @@ class Stream:
 
     Errors are raised at their place in that sequence, after every good message before them, and stay: each later
     iterator raises the same one again. Only `receive_gap` goes on behind an error.
+
+    Alone, a preface such as a PROXY header is the only message; the bytes that follow it stay in `trailing_data`.
     """
 
     def __init__(self, codec: str | type[Codec] | Codec, side: Side, *, limits: Limits | None = None) -> None:
@@ -37,6 +39,7 @@ class Stream:
         """Bytes dropped after gaps and errors because no message could be made of them."""
         self._buffer = ReceiveBuffer(codec.name)
         self._decoded: deque[Message] = deque()  # and not yet drawn
+        self._dropped = 0  # bytes received behind the error
         self._ended = False
         self._resyncing = False
         self._use(codec)
@@ -44,8 +47,9 @@ class Stream:
     def _use(self, codec: Codec) -> None:
         self.codec = codec
         self._buffer.protocol = codec.name
-        batches = type(codec).decode_batch is not Codec.decode_batch
+        batches = type(codec).decode_batch is not Codec.decode_batch and not codec.is_preface
         self._decode_batch = codec.decode_batch if batches else None
+        self._finished = codec.is_preface and codec.finished
 
     # -- bytes in -----------------------------------------------------------------------------------------------
 
@@ -59,6 +63,8 @@ class Stream:
             if self._ended:
                 raise RuntimeError("receive_data after receive_eof")
             self._buffer.append(bytes(data))
+        elif data:
+            self._dropped += len(data)
         return self.messages()
 
     def receive_eof(self) -> Iterator[Message]:
@@ -72,18 +78,24 @@ class Stream:
 
         Inside a stretch of known length the hole is counted through, and the message comes with `missing` set. Else
         decoding goes on at the next place that looks like a message's start; what was dropped adds to `skipped`.
-        A gap, of 0 bytes too, also leaves an error behind.
+        A gap, of 0 bytes too, also leaves an error behind, whether or not anybody has seen it. What was received
+        behind the error is lost, so give the gap as soon as the error is there.
         """
+        if count is not None and count < 0:
+            raise ValueError("a gap of fewer than no bytes")
         self._before()
         self._drain()
         lacking = 0 if count is None else count
         wanted = 0 if count is None else self._buffer.wanted
         if self.error is not None:
-            self.error = None
-            self._lose(1)  # whatever starts at the wrong byte, a message it is not
-            self._drain()
-            if count == 0:
+            again = self._leave_error()
+            if count == 0 and not self._dropped:
                 return self.messages()
+            while again:  # another one, on the way to the gap
+                again = self._leave_error()
+            self.skipped += self._dropped
+            lacking += self._dropped
+            self._dropped = 0
         elif count is not None and lacking <= wanted:
             self._buffer.append_hole(lacking)
             self._drain()
@@ -102,8 +114,12 @@ class Stream:
         while True:
             while decoded:
                 yield decoded.popleft()
-            if not self._advance():
-                return
+            try:
+                if not self._advance():
+                    return
+            except ProtocolError:
+                if not decoded:  # else it is raised again behind the messages that came before it
+                    raise
 
     @property
     def trailing_data(self) -> bytes:
@@ -118,7 +134,7 @@ class Stream:
     @property
     def at_boundary(self) -> bool:
         """Between two messages: nothing received is unfinished."""
-        return not (self._buffer.available or self._buffer.held or self._resyncing)
+        return self._finished or not (self._buffer.available or self._buffer.held or self._resyncing)
 
     # -- the driver ---------------------------------------------------------------------------------------------
 
@@ -126,7 +142,10 @@ class Stream:
         """Decode at least one message; False when bytes are lacking. Raises what ends the stream."""
         if self.error is not None:
             raise self.error.with_traceback(None)
+        if self._finished:
+            return False
         buffer = self._buffer
+        codec = self.codec
         try:
             while (not self._resyncing or self._resync()) and buffer.prepare():
                 if self._decode_batch is not None and buffer.pure:
@@ -134,11 +153,13 @@ class Stream:
                     if batch:
                         self._deliver(batch)
                         return True
-                message = self.codec.decode(self.side, buffer)
+                message = codec.decode(self.side, buffer)
                 if message is not None:
                     message.missing = buffer.missing
+                    self._finished = codec.is_preface and codec.finished
                     self._deliver((message,))
                     return True
+                buffer.stall()
             if self._ended and not self._resyncing and not self.at_boundary:
                 reason = f"the stream ended {buffer.available + buffer.held} bytes into a message"
                 raise TruncatedMessage(buffer.protocol, buffer.offset + buffer.available, reason)
@@ -154,6 +175,10 @@ class Stream:
     def _before(self) -> None:
         """Called before anything is taken in."""
 
+    @property
+    def _failed(self) -> bool:
+        return self.error is not None
+
     def _drain(self) -> None:
         """Decode everything that is complete, and keep it for iterators to draw."""
         try:
@@ -162,6 +187,13 @@ class Stream:
         except ProtocolError as error:
             if error is not self.error:
                 raise
+
+    def _leave_error(self) -> bool:
+        """Go on behind the error: whatever starts at the wrong byte, a message it is not. Whether another came up."""
+        self.error = None
+        self._lose(1)
+        self._drain()
+        return self._failed
 
     def _lose(self, count: int) -> None:
         """Drop the unfinished message as far as it is held, and `count` bytes more; go on where one may start."""
@@ -196,7 +228,7 @@ def decode(
     side: Side = Side.CLIENT,
     limits: Limits | None = None,
 ) -> list[Message]:
-    """The messages in `data`, all that `side` sent.
+    """The messages in `data`, all that `side` sent; of a preface, such as a PROXY header, that one and no more.
 
     Raises RemoteProtocolError where it is wrong, TruncatedMessage where it ends inside a message; the error's
     `messages` are the good ones before it.

@@ -55,6 +55,31 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.replication": Term(
         str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
     ),
+    # -- PROXY ------------------------------------------------------------------------------------------------
+    "proxy.version": Term(int, ("proxy",), "1 or 2"),
+    "proxy.command": Term(
+        str, ("proxy",), '"PROXY": for another; "LOCAL": of the proxy itself, from its own addresses'
+    ),
+    "proxy.family": Term(str, ("proxy",), '"inet", "inet6", "unix" or "unspec"; absent where the header is LOCAL'),
+    "proxy.transport": Term(str, ("proxy",), '"stream", "dgram" or "unspec"; absent where the header is LOCAL'),
+    "proxy.tlv.crc32c": Term(bool, ("proxy",), "the header has a checksum, which is right"),
+    "proxy.tlv.unique_id": Term(str, ("proxy",), "what the proxy calls the connection"),
+    "proxy.tlv.netns": Term(str, ("proxy",), "the network namespace"),
+    "proxy.tlv.ssl.client_ssl": Term(bool, ("proxy",), "the client connected over TLS"),
+    "proxy.tlv.ssl.client_cert_conn": Term(bool, ("proxy",), "the client showed a certificate on this connection"),
+    "proxy.tlv.ssl.client_cert_sess": Term(bool, ("proxy",), "the client showed a certificate in this TLS session"),
+    "proxy.tlv.ssl.verify": Term(int, ("proxy",), "the verdict on the certificate; 0 alone proves nothing"),
+    "proxy.tlv.ssl.verified": Term(bool, ("proxy",), "over TLS, with a certificate, and the verdict is 0"),
+    "proxy.tlv.ssl.version": Term(str, ("proxy",), "the version of TLS"),
+    "proxy.tlv.ssl.cn": Term(str, ("proxy",), "the common name in the client's certificate"),
+    "proxy.tlv.ssl.cipher": Term(str, ("proxy",), "the cipher"),
+    "proxy.tlv.ssl.sig_alg": Term(str, ("proxy",), "the algorithm that signed the proxy's certificate"),
+    "proxy.tlv.ssl.key_alg": Term(str, ("proxy",), "the key's algorithm in the proxy's certificate"),
+    "proxy.tlv.ssl.group": Term(str, ("proxy",), "the key exchange's group"),
+    "proxy.tlv.ssl.sig_scheme": Term(str, ("proxy",), "the scheme of the handshake's signature"),
+    "proxy.tlv.aws.vpce_id": Term(str, ("proxy",), "the VPC endpoint that the connection came through"),
+    "proxy.tlv.azure.link_id": Term(int, ("proxy",), "the private endpoint that the connection came through"),
+    "proxy.tlv.gcp.psc_connection_id": Term(int, ("proxy",), "the Private Service Connect connection"),
 }
 
 

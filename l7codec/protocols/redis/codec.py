@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from binascii import crc_hqx
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from ...buffer import ReceiveBuffer
@@ -63,9 +64,9 @@ class RedisCodec(Codec):
         super().__init__(limits)
         self._scans = {side: Scan(self.limits) for side in Side}
         self._session = Session()
-        self._windows = dict.fromkeys(Side, _FIRST_WINDOW)
-        least = min(self.limits.message, self.limits.value, self.limits.line, self.limits.items)
-        self._batches = least >= _WINDOW and self.limits.depth > 0 and self.limits.values > 0
+        # No message that fits into a window passes a limit: an element takes at least 4 bytes.
+        self._window = min(_WINDOW, self.limits.message, self.limits.value, self.limits.line, 4 * self.limits.items)
+        self._windows = dict.fromkeys(Side, min(_FIRST_WINDOW, self._window))
 
     @property
     def resp(self) -> int:
@@ -167,57 +168,65 @@ class RedisCodec(Codec):
 
     def decode_batch(self, side: Side, buffer: ReceiveBuffer) -> Sequence[Message]:
         """The messages of one window of bytes, up to an unfinished or a wrong one."""
-        if not self._batches:  # within a window, limits below its size must be looked at
-            return ()
         streaming = self._session.streaming
         data, start = buffer.data, buffer.position
         if side is CLIENT or streaming:
             if data[start] != 42:  # an inline request: its end need not be a CR LF
                 return ()
-            read = self._batch_commands
+            read, commands = self._batch_commands, True
         else:
             if self._is_careful():
                 return ()
-            read = self._batch_replies
+            read, commands = self._batch_replies, False
         size = self._windows[side]
         window = data if len(data) <= size and not start else data[start : start + size]
         tokens = window.split(b"\r\n")
         tokens.pop()  # behind the last CR LF: the beginning of what has not come yet
         messages: list[Message] = []
         index, position = 0, start
+        unfinished = False
         while True:
             index, position, cut = read(side, tokens, index, data, position, messages)
-            if cut:
-                if len(messages) < _BATCH // 2:
-                    size *= 2
+            if cut and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
+                break
+            if position == len(data):
                 break
             # Not as plain as that: frame this one message. The pieces behind it stay as they are.
+            if commands and (found := _read_command(data, position, start + len(window))):
+                args, end = found
+                messages.append(self._command(side, args, data[position:end]))
+                index += data.count(b"\r\n", position, end)
+                position = end
+                continue
             part = ReceiveBuffer("redis", data)
             part.position = position
             try:
                 message = self.decode(side, part)
-            except RemoteProtocolError:
-                message = None  # raised again when `decode` comes to it
+            except RemoteProtocolError:  # raised again when `decode` comes to it
+                self._scans[side].reset()
+                break
             if message is None:
                 self._scans[side].reset()
+                unfinished = True
                 break
             messages.append(message)
             index += data.count(b"\r\n", position, part.position)
             position = part.position
-            if data[position - 2] != 13:  # an inline request that ends in LF alone: the pieces are out of step
+            if not message.raw.endswith(b"\r\n"):  # an inline request that ends in LF alone: the pieces are out of step
                 size //= 2
-                cut = False
                 break
         if len(messages) > _BATCH:
             size //= 2
-        self._windows[side] = min(max(size, _LEAST_WINDOW), _WINDOW)
+        elif len(messages) < _BATCH // 2 and index >= len(tokens):
+            size *= 2
+        self._windows[side] = min(max(size, _LEAST_WINDOW), self._window)
         if not messages:
             return ()
         buffer.take(position - start)
         rest = len(data) - position
-        if cut and 0 < rest < _LEAST_WINDOW and start + len(window) == len(data) and self._begins(side, data, position):
+        if unfinished and rest < _LEAST_WINDOW:
             buffer.wait(rest + 1)  # with the next piece it is one of the next batch
-        if side is not CLIENT and streaming:
+        if streaming and side is not CLIENT:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
         return messages
@@ -285,7 +294,7 @@ class RedisCodec(Codec):
     def _batch_replies(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
     ) -> tuple[int, int, bool]:
-        """The same for replies: short ones, strings, arrays of strings."""
+        """The same for replies: short ones, strings, numbers, arrays of them."""
         ok: Metadata = {"status": "ok", "redis.resp": self._session.resp}
         append = messages.append
         size_of, short = _STRINGS.get, _SHORT_REPLIES.get
@@ -296,9 +305,9 @@ class RedisCodec(Codec):
                 string = size_of(head)
                 if string is not None:
                     size, span = string
-                    if size != len(next(pieces)):
-                        break
                     end = position + span
+                    if size != len(next(pieces)) and not _skip(pieces, data, position + len(head) + 2, end):
+                        break
                     append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
                     position = end
                     continue
@@ -308,19 +317,20 @@ class RedisCodec(Codec):
                     position += len(raw)
                     continue
                 kind = head[:1]
-                end = position + len(head) + 2
                 if kind in _STRING_OR_ARRAY:
-                    end = _end_of_strings(head, pieces, position)
-                    if end == position:
+                    end = _end_of_values(head, pieces, data, position, self.limits.depth)
+                    if end < 0:
                         break
                 elif b"\n" in head or b"\r" in head:
                     break
-                elif kind == b"-":
-                    append(self._reply(side, data[position:end]))
-                    position = end
-                    continue
-                elif kind not in _LINE:
-                    break
+                else:
+                    end = position + len(head) + 2
+                    if kind == b"-":
+                        append(self._reply(side, data[position:end]))
+                        position = end
+                        continue
+                    if kind not in _LINE:
+                        break
                 append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
                 position = end
             else:
@@ -328,17 +338,6 @@ class RedisCodec(Codec):
         except StopIteration:  # inside a message
             return len(tokens), position, True
         return index + data.count(b"\r\n", start, position), position, False
-
-    def _begins(self, side: Side, data: bytes, position: int) -> bool:
-        """Whether a message begins at `position`, is not whole, and has nothing wrong in it so far."""
-        scan = Scan(self.limits)
-        read = scan.command if side is CLIENT or self._session.streaming else scan.reply
-        part = ReceiveBuffer("redis", data)
-        part.position = position
-        try:
-            return read(part) is None
-        except RemoteProtocolError:
-            return False
 
     def _is_careful(self) -> bool:
         """Whether what the server sends must be read one by one: a message may change how the next one is read."""
@@ -528,22 +527,70 @@ def arguments(raw: bytes, hole: int | None = None) -> list[bytes]:
     return args
 
 
-def _end_of_strings(head: bytes, pieces: Iterator[bytes], position: int) -> int:
-    """Where the string, or array of strings, ends whose first line `head` begins at `position`; there if it is neither.
+def _read_command(data: bytes, position: int, stop: int) -> tuple[list[bytes], int] | None:
+    """The arguments of the command at `position`, and where it ends; None where that takes a closer look."""
+    line_end = data.find(b"\r\n", position, stop)
+    count = _COUNTS[data[position:line_end]] if line_end > 0 else 0
+    args = []
+    position = line_end + 2
+    for _ in range(count):
+        line_end = data.find(b"\r\n", position, stop)
+        span = _SPANS[data[position:line_end]] if line_end > 0 else 0
+        position += span
+        if not span or position > stop or data[position - 2 : position] != b"\r\n":
+            return None
+        args.append(data[line_end + 2 : position - 2])
+    return (args, position) if count else None
+
+
+def _end_of_values(head: bytes, pieces: Iterator[bytes], data: bytes, position: int, depth: int) -> int:
+    """Where the string or array ends whose first line `head` begins at `position`; -1 where that takes a closer look.
 
     Raises StopIteration where it is cut off.
     """
-    if head[:1] == b"$":
-        span = _SPANS[head]
-        return position + span if span == len(head) + len(next(pieces)) + 4 else position
-    end = position + len(head) + 2
-    for _ in range(_COUNTS[head]):
-        line = next(pieces)
-        span = _SPANS[line]
-        if not span or span != len(line) + len(next(pieces)) + 4:
+    size_of = _STRINGS.get
+    left = 1  # values still to come
+    arrays = 0
+    for line in chain((head,), pieces):
+        string = size_of(line)
+        if string is not None or (string := _size_and_span(line)):
+            size, span = string
+            position += span
+            if size != len(next(pieces)) and not _skip(pieces, data, position - size - 2, position):
+                return -1
+        else:
+            count = _COUNTS[line]
+            if count:
+                arrays += 1
+                if arrays >= depth:  # too deep, perhaps
+                    return -1
+                left += count
+            elif line not in _SHORT_REPLIES and (line[:1] not in _LINE or b"\n" in line or b"\r" in line):
+                return -1
+            position += len(line) + 2
+        left -= 1
+        if not left:
             return position
-        end += span
-    return end if _COUNTS[head] else position
+    raise StopIteration
+
+
+def _size_and_span(line: bytes) -> tuple[int, int] | None:
+    span = _SPANS[line]
+    return (span - len(line) - 4, span) if span else None
+
+
+def _skip(pieces: Iterator[bytes], data: bytes, start: int, end: int) -> bool:
+    """Skip what is left of a string's pieces, the first of which is taken; False if it does not end in CR LF.
+
+    It stands, with the CR LF behind it, between `start` and `end`. Raises StopIteration where it is cut off.
+    """
+    if end > len(data):
+        raise StopIteration
+    if data[end - 2 : end] != b"\r\n":
+        return False
+    for _ in range(data.count(b"\r\n", start, end) - 1):
+        next(pieces)
+    return True
 
 
 def pack(args: Iterable[Any]) -> bytes:
@@ -557,12 +604,15 @@ def pack_pipeline(requests: Iterable[Sequence[Any]]) -> bytes:
     Raises LocalProtocolError for an argument that is neither bytes, text nor a number, and for a command without any.
     """
     commands = requests if isinstance(requests, list | tuple) else list(requests)
-    try:
-        # Most are text, and ASCII: then characters are bytes, and all of it is encoded in one go.
-        joined = _join_text(commands)
-    except (TypeError, KeyError):  # bytes or numbers among them, or a long string
-        return _join_bytes(commands)
-    return joined.encode() if joined.isascii() else _join_bytes(commands)
+    if commands and commands[0] and type(commands[0][0]) is str:
+        try:
+            # Most are text, and ASCII: then characters are bytes, and all of it is encoded in one go.
+            joined = _join_text(commands)
+        except (TypeError, KeyError):  # bytes or numbers among them, or a long string
+            return _join_bytes(commands)
+        if joined.isascii():
+            return joined.encode()
+    return _join_bytes(commands)
 
 
 def _join_text(commands: Sequence[Sequence[str]]) -> str:
@@ -586,8 +636,16 @@ def _join_bytes(commands: Sequence[Sequence[Any]]) -> bytes:
     parts: list[bytes] = []
     lengths = _LENGTHS
     for args in commands:
+        count = len(args)
+        if count == 3 and type(args) is tuple:
+            name, key, value = args
+            if type(name) is type(key) is type(value) is bytes:
+                name_size, key_size, size = len(name), len(key), len(value)
+                if name_size < _SHORT and key_size < _SHORT and size < _SHORT:
+                    parts += (b"*3", lengths[name_size], name, lengths[key_size], key, lengths[size], value)
+                    continue
         _check_command(args)
-        parts.append(b"*%d" % len(args))
+        parts.append(b"*%d" % count)
         for arg in args:
             data = arg if type(arg) is bytes else _octets(arg)
             size = len(data)
@@ -602,6 +660,10 @@ def _check_command(args: Sequence[Any]) -> None:
 
 
 def _octets(arg: Any) -> bytes:
+    if type(arg) is str:
+        return arg.encode("utf-8", "surrogateescape")
+    if type(arg) is int:
+        return b"%d" % arg
     if isinstance(arg, bytes):
         return arg
     if isinstance(arg, str):

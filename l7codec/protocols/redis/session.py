@@ -309,7 +309,7 @@ class Session:
             if found is not None and found[1].decode() in _BY_WORD:
                 return True
         # With nothing pending it can answer nothing: what subscribed to it was not seen.
-        unasked = self._listening or self._unasked or lost or method is None
+        unasked = self._listening or self._unasked or lost or not pending
         return unasked and _RESP2_MESSAGE.match(message.raw) is not None
 
     def _response_transfer(self, message: Message, pending: Pending) -> Message | None:
