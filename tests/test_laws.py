@@ -176,8 +176,9 @@ def test_linear_in_messages(protocol: str, side: Side, piece: int, data: st.Data
 @every_speaker
 @pytest.mark.parametrize("piece", [1, 7, 1000])
 def test_linear_in_one_message(protocol: str, side: Side, piece: int) -> None:
-    small = strategies.extremes(protocol, side, 500)
-    large = strategies.extremes(protocol, side, 4000)
+    size = max(500, 2 * piece)  # several pieces both
+    small = strategies.extremes(protocol, side, size)
+    large = strategies.extremes(protocol, side, 4 * size)
     for one, other in zip(small, large, strict=True):
         laws.linear(protocol, side, one, other, piece)
 

@@ -10,7 +10,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from ..message import Kind, Message, Side
 from ..protocols import redis
 from ..protocols.redis.commands import COMMANDS, key_positions, lookup
-from ..protocols.redis.values import octets, text
+from ..protocols.redis.values import octets, pack_value, text
 from ..stream import decode
 
 __all__ = ["conversations", "edits", "extremes", "hostile", "messages", "streams", "values"]
@@ -42,7 +42,7 @@ def _lines(draw: DrawFn) -> bytes:
     """An inline request that begins with a word everybody knows, quoted in one of the ways there are."""
     words = [draw(st.sampled_from(_ORDINARY)), *draw(st.lists(st.binary(max_size=6), max_size=4))]
     parts = [words[0], *(draw(st.sampled_from(_spellings(word))) for word in words[1:])]
-    blanks = st.sampled_from([b" ", b"  ", b"\t", b" \x0b", b"\x0c "])
+    blanks = st.sampled_from([b" ", b"  ", b"\t", b" \x0b", b" \x0c "])
     line = parts[0] + b"".join(draw(blanks) + part for part in parts[1:])
     return line + draw(st.sampled_from([b"\r\n", b"\n", b" \r\n"]))
 
@@ -131,10 +131,15 @@ def _pushes() -> SearchStrategy[redis.Push]:
 def _replies() -> SearchStrategy[Message]:
     return st.one_of(
         _resp2().map(redis.reply),
-        _resp3().map(lambda value: redis.reply(value, 3)),
-        _pushes().map(lambda value: redis.reply(value, 3)),
+        _resp3().map(_in_resp3),
+        _pushes().map(_in_resp3),
         st.sampled_from(_ODD_REPLIES).map(_reply),
     )
+
+
+def _in_resp3(value: Any) -> Message:
+    """As the first of its side: what has no type of RESP3 in it is taken for RESP2."""
+    return _reply(pack_value(value, 3))
 
 
 def _reply(data: bytes) -> Message:
@@ -198,7 +203,7 @@ def values(side: Side) -> SearchStrategy[tuple[Message, Any]]:
         )
     return st.one_of(
         _resp2().map(lambda value: (redis.reply(value), _as_read(value))),
-        st.one_of(_resp3(), _pushes()).map(lambda value: (redis.reply(value, 3), _as_read(value))),
+        st.one_of(_resp3(), _pushes()).map(lambda value: (_in_resp3(value), _as_read(value))),
     )
 
 

@@ -719,16 +719,18 @@ _REDIRECTION: Final = re.compile(r"([0-9]{1,5}) (\S+)", re.ASCII)
 # A command's or a reply's beginning. Where the data ends before it is certain, everything up to its end matches.
 _COMMAND_SNIFF: Final = re.compile(
     rb"(?P<text>\*[1-9][0-9]{0,6}\r\n\$[0-9]{1,9}\r\n)"
-    rb"|(?P<line>[A-Za-z][ -~]{0,511}\r?\n)"
+    rb"|(?P<line>[A-Za-z][^\0\n]{0,511}\n)"
     rb"|\*(?:\Z|[1-9][0-9]{0,6}(?:\Z|\r(?:\Z|\n(?:\Z|\$(?:\Z|[0-9]{1,9}(?:\Z|\r\Z))))))"
-    rb"|[A-Za-z][ -~]{0,511}\r?\Z"
+    rb"|[A-Za-z][^\0\n]{0,511}\Z"
 )
 _REPLY_SNIFF: Final = re.compile(
-    rb"(?P<text>[$*%~>!=][0-9]{1,9}\r\n|[$*]-1\r\n|-(?:ERR|NOAUTH|DENIED|LOADING|WRONGTYPE|MOVED|ASK) [ -~]*\r\n"
+    rb"(?P<text>[$*%~>!=|][0-9]{1,9}\r\n|[$*]-1\r\n|[$*~%]\?\r\n"
+    rb"|-(?:ERR|NOAUTH|DENIED|LOADING|WRONGTYPE|MOVED|ASK) [ -~]*\r\n"
     rb"|\+(?:OK|PONG|QUEUED|FULLRESYNC [0-9a-f]{40} [0-9]+)\r\n)"
-    rb"|(?P<line>[+-][ -~]{0,511}\r\n|:[+-]?[0-9]{1,19}\r\n|_\r\n|#[tf]\r\n|,[-+.0-9einfaEINFA]{1,30}\r\n)"
-    rb"|(?:[$*%~>!=](?:-?\Z|-?[0-9]{1,9}\r?\Z)|[+-][ -~]{0,511}\r?\Z|:[+-]?[0-9]{0,19}\r?\Z"
-    rb"|_\r?\Z|#[tf]?\r?\Z|,[-+.0-9einfaEINFA]{0,30}\r?\Z)"
+    rb"|(?P<line>[+-][^\0\r\n]{0,511}\r\n|:[+-]?[0-9]{1,19}\r\n|\([+-]?[0-9]{1,511}\r\n|_\r\n|#[tf]\r\n"
+    rb"|,[-+.0-9einfaEINFA]{1,30}\r\n)"
+    rb"|(?:[$*%~>!=|](?:-?\Z|-?[0-9]{1,9}\r?\Z)|[$*~%]\?\r?\Z|[+-][^\0\r\n]{0,511}\r?\Z|:[+-]?[0-9]{0,19}\r?\Z"
+    rb"|\([+-]?[0-9]{0,511}\r?\Z|_\r?\Z|#[tf]?\r?\Z|,[-+.0-9einfaEINFA]{0,30}\r?\Z)"
 )
 _COMMAND_START: Final = re.compile(rb"\r\n(?=\*[1-9][0-9]{0,6}\r\n\$[0-9]{1,9}\r\n)")
 _REPLY_START: Final = re.compile(
