@@ -24,6 +24,7 @@ _FOREIGN: Final = {
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
 }
+_LONGEST_MAGIC: Final = 6
 
 
 def open_source(path: CapturePath) -> tuple[Source, Callable[[], None]]:
@@ -35,6 +36,8 @@ def open_source(path: CapturePath) -> tuple[Source, Callable[[], None]]:
     file, name, close = _open(path)
     try:
         head = file.read(CHUNK)
+        while 0 < len(head) < _LONGEST_MAGIC and (more := file.read(CHUNK)):  # a pipe may give a byte at a time
+            head += more
     except OSError as error:
         close()
         raise CaptureError(name, 0, error.strerror or str(error)) from error
@@ -54,8 +57,8 @@ def _open(path: CapturePath) -> tuple[BinaryIO, str, Callable[[], None]]:
     if isinstance(path, (str, Path)):
         try:
             file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the reader closes it
-        except OSError as error:
-            raise CaptureError(str(path), 0, error.strerror or str(error)) from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+            raise CaptureError(str(path), 0, getattr(error, "strerror", None) or str(error)) from error
         return cast(BinaryIO, file), str(path), file.close
     name: object = getattr(path, "name", None)
     return path, name if isinstance(name, str) else "file object", _nothing
@@ -71,8 +74,8 @@ def _after(head: bytes, rest: Callable[[int], bytes]) -> Callable[[int], bytes]:
     def read(size: int) -> bytes:
         nonlocal head
         if head:
-            data, head = head, b""
+            data, head = head[:size], head[size:]
             return data
-        return rest(size) or b""
+        return rest(size)
 
     return read
