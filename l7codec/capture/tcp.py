@@ -139,24 +139,24 @@ class TcpTable(FlowTable):
             if size == 1 and not flags & _PSH:  # as good as surely a keep-alive: its byte was sent before, or never
                 sequence, payload, missing, size = (sequence + 1) & _MASK, b"", 0, 0
             _start(half, sequence)
+        start = _absolute(half, sequence) if half.started else half.position
+        foreign = start >= half.position if half.ended else abs(start - half.position) > _WINDOW
+        if foreign and size and not flags & _RST:
+            self._replace(half, segment, out)
+            return
+        flow.time_ns = time_ns
+        flow.frame = frame
+        if flags & _ACK:  # before the data: an answer that also shows that some of the question was missed
+            half.acked = acknowledgement
+            self._advance(half.peer, time_ns, out)
         if flags & _RST:
-            start = _absolute(half, sequence) if half.started else half.position
             if abs(start - half.position) <= _WINDOW:
                 self._limit(half, max(start, half.position), End.RST, segment)
         elif half.started:
-            start = _absolute(half, sequence)
-            if (half.ended and size and start >= half.position) or (size and abs(start - half.position) > _WINDOW):
-                self._replace(half, segment, out)
-                return
             if size and not half.ended:
                 self._data(half, start, start + size, payload, time_ns, frame, out)
             if flags & _FIN and half.position <= start + size <= half.position + _WINDOW:
                 self._limit(half, start + size, End.FIN, segment)
-        flow.time_ns = time_ns
-        flow.frame = frame
-        if flags & _ACK:
-            half.acked = acknowledgement
-            self._advance(half.peer, time_ns, out)
         self._advance(half, time_ns, out)
         self._settle(flow, out)
         while self._held > self._limits.held:

@@ -55,7 +55,9 @@ def pcap(*packets: bytes, link: int = 1, step: int = 1_000_000) -> bytes:
 def block(kind: int, body: bytes, order: str = "<", total: int | None = None, trailer: int | None = None) -> bytes:
     body += bytes(-len(body) % 4)
     total = len(body) + 12 if total is None else total
-    return struct.pack(order + "II", kind, total) + body + struct.pack(order + "I", total if trailer is None else trailer)
+    return (
+        struct.pack(order + "II", kind, total) + body + struct.pack(order + "I", total if trailer is None else trailer)
+    )
 
 
 def option(code: int, value: bytes, order: str = "<", size: int | None = None) -> bytes:
@@ -71,7 +73,12 @@ def interface(link: int = 1, snap: int = 0, options: bytes = b"", order: str = "
 
 
 def enhanced(
-    data: bytes, units: int = START // 1000, number: int = 0, length: int | None = None, order: str = "<", options: bytes = b""
+    data: bytes,
+    units: int = START // 1000,
+    number: int = 0,
+    length: int | None = None,
+    order: str = "<",
+    options: bytes = b"",
 ) -> bytes:
     head = (number, units >> 32, units & 0xFFFF_FFFF, len(data), len(data) if length is None else length)
     return block(6, struct.pack(order + "IIIII", *head) + data + bytes(-len(data) % 4) + options, order)

@@ -124,9 +124,13 @@ FOUND = {
         IS6,
     ),
     "ipv6 authentication": (101, ipv6(bytes([6, 4]) + bytes(22) + SEGMENT, protocol=51), IS6),
-    "ipv6 mobility, HIP, shim6": (101, ipv6(extension(139) + extension(140) + extension(6) + SEGMENT, protocol=135), IS6),
+    "ipv6 mobility, HIP, shim6": (
+        101,
+        ipv6(extension(139) + extension(140) + extension(6) + SEGMENT, protocol=135),
+        IS6,
+    ),
     "ipv6 atomic fragment": (101, ipv6(b"\6\0\0\0\0\0\0\1" + SEGMENT, protocol=44), IS6),
-}  # fmt: skip
+}
 
 SKIPPED = {
     "arp": (1, ethernet(bytes(28), 0x0806), "ethertype 0x0806"),
@@ -160,12 +164,16 @@ SKIPPED = {
     "ip of four words": (1, ethernet(b"\x44" + V4[1:]), "malformed ip header"),
     "ip total below its header": (101, ipv4(SEGMENT, total=19), "malformed ip header"),
     "ipv6 of version 4": (1, ethernet(b"\x40" + V6[1:], 0x86DD), "malformed ip header"),
-    "ipv6 extension behind its length": (101, ipv6(extension(6, 16) + SEGMENT, protocol=0, length=8), "malformed ip header"),
+    "ipv6 extension behind its length": (
+        101,
+        ipv6(extension(6, 16) + SEGMENT, protocol=0, length=8),
+        "malformed ip header",
+    ),
     "tcp of four words": (101, ipv4(tcp(DATA, words=4)), "malformed tcp header"),
     "tcp header behind the ip length": (101, ipv4(tcp(b"", words=15)), "malformed tcp header"),
     "udp length below its header": (101, ipv4(udp(DATA, length=7), protocol=17), "malformed udp header"),
     "udp header behind the ip length": (101, ipv4(DATAGRAM, total=24, protocol=17), "malformed udp header"),
-}  # fmt: skip
+}
 
 
 def dissect(data: bytes, **options: object):
@@ -256,7 +264,7 @@ TUNNELS = {
         ipv4(gre(0x0800, over_udp(vxlan(ethernet(ipv4(gre(0x0800, V4), *OUTER, protocol=47))), 4789)), protocol=47),
         IS4,
     ),
-}  # fmt: skip
+}
 
 NO_TUNNELS = {
     "gtp echo": (gtp(b"", kind=1), 2152),
@@ -309,7 +317,9 @@ def fragments4(payload: bytes, sizes: list[int], identification: int = 7) -> lis
     packets, at = [], 0
     for size in sizes:
         more = 0x2000 if at + size < len(payload) else 0
-        packets.append(ipv4(payload[at : at + size], fragment=more | at // 8, identification=identification, protocol=17))
+        packets.append(
+            ipv4(payload[at : at + size], fragment=more | at // 8, identification=identification, protocol=17)
+        )
         at += size
     return packets
 
