@@ -83,7 +83,7 @@ class Talk:
         return list(read_streams(io.BytesIO(self.file()), limits=CaptureLimits(**limits)))
 
     def pieces(self, **limits: int) -> list[str]:
-        """The pieces in words: "1 c hello", "1 s gap 5 world", "1 c fin"; ends that the capture's end makes left out."""
+        """The pieces in words: "1 c hello", "1 s gap 5 world", "1 c fin"; less what the capture's end ends."""
         words = []
         for piece in self.read(**limits):
             gap = [f"gap {piece.gap}"] if piece.gap else []
