@@ -21,7 +21,7 @@ from .limits import CaptureLimits
 from .packet import Interface, Packet
 from .reader import PacketReader, read_packets
 from .shard import flow_hash
-from .streams import StreamReader, read_segments, read_streams
+from .streams import SegmentReader, StreamReader, read_segments, read_streams
 
 __all__ = [
     "CaptureError",
@@ -34,6 +34,7 @@ __all__ = [
     "PacketReader",
     "Piece",
     "Segment",
+    "SegmentReader",
     "StreamReader",
     "flow_hash",
     "read_packets",

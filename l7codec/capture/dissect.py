@@ -39,22 +39,26 @@ _UDP_HEADER: Final = 8
 
 
 class Dissector:
-    """Finds the TCP segment or UDP datagram in each packet; keeps unfinished fragments, and counts what it passes over.
+    """Finds the TCP segment or UDP datagram in each packet; keeps unfinished fragments, counts what it passes over."""
 
-    `skipped` counts packets without one by reason ("ethertype 0x0806", "ip protocol 1", "cut short", …).
-    """
-
-    __slots__ = ("_fragments", "_tunnels", "skipped")
+    __slots__ = ("_fragments", "_skipped", "_tunnels")
 
     def __init__(self, *, tunnels: bool = False, limits: CaptureLimits = DEFAULT_LIMITS) -> None:
         self._fragments = Fragments(limits)
         self._tunnels = tunnels
-        self.skipped: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
 
-    def finish(self) -> None:
-        """The capture has ended: count the fragments that wait for others in vain."""
-        if self._fragments.dropped or self._fragments.pending:
-            self.skipped["unfinished ip datagram"] = self._fragments.dropped + self._fragments.pending
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many packets held no segment, by reason: "ethertype 0x0806", "ip protocol 1", "cut short", …
+
+        Unfinished datagrams are counted once each, those that still wait for a fragment included.
+        """
+        skipped = self._skipped.copy()
+        unfinished = self._fragments.dropped + self._fragments.pending
+        if unfinished:
+            skipped["unfinished ip datagram"] = unfinished
+        return skipped
 
     def segment(self, packet: Packet) -> Segment | None:
         """The segment this packet holds or completes; None where it holds none."""
@@ -63,7 +67,7 @@ class Dissector:
         except (IndexError, struct.error):
             found = "cut short"
         if isinstance(found, str):
-            self.skipped[found] += 1
+            self._skipped[found] += 1
             return None
         return found
 

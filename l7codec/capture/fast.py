@@ -18,25 +18,28 @@ from typing import Final, TypeAlias
 from .dissect import TCP, Dissector, Segment
 from .link import ETHERNET
 from .pcap import MAX_CAPTURED, PcapReader
-from .pcapng import MAX_BLOCK, PcapngReader
+from .pcapng import PcapngReader
 
 __all__ = ["pcap_segments", "pcapng_segments", "plain_segments", "segments"]
 
-_RECORD: Final = struct.Struct("<IIII").unpack_from
-_BLOCK: Final = struct.Struct("<IIIIIII").unpack_from
+_RECORD: Final = struct.Struct("<III").unpack_from
+_BLOCK: Final = struct.Struct("<IIIIII").unpack_from
 _WORD: Final = struct.Struct("<I").unpack_from
 _HEADERS: Final = struct.Struct(">12xHBxH2xHxBxx12sIIBB").unpack_from
 
 _IPV4: Final = 0x0800
 _NO_OPTIONS: Final = 0x45  # version 4, five words
 _FRAGMENTED: Final = 0x3FFF  # more fragments, or an offset
-_LEAST_WORDS: Final = 0x50  # five words of TCP header
 _ETHERNET_SIZE: Final = 14
-_TO_TCP: Final = 34  # Ethernet and IPv4 without options
 _RECORD_SIZE: Final = 16
 _ENHANCED: Final = 6
 _BLOCK_SIZE: Final = 28
 _SECOND: Final = 1_000_000_000
+
+_NEVER: Final = 1 << 40
+_PAYLOAD: Final = tuple(34 + (words >> 4 << 2) if words >> 4 >= 5 else _NEVER for words in range(256))
+"""Where the payload begins in a frame, by the byte that holds TCP's header length: behind everything where that is
+below five words, so that one comparison settles both."""
 
 Wanted: TypeAlias = Callable[[int, bytes], bool]
 """Whether the segments of a direction, named by transport and key, are wanted (see `shard`)."""
@@ -62,43 +65,42 @@ def plain_segments(reader: PcapReader | PcapngReader, dissector: Dissector, want
 
 def pcap_segments(reader: PcapReader, dissector: Dissector, wanted: Wanted | None) -> Iterator[Segment]:
     """The same for classic pcap, little-endian, Ethernet."""
+    record, headers, payloads, tcp, ipv4 = _RECORD, _HEADERS, _PAYLOAD, TCP, _IPV4
     source = reader.source
     factor = reader.factor
-    limit = min(reader.max_captured, MAX_CAPTURED)
-    find = dissector.segment
-    frame = reader.frame
+    second = base = -1
+    window, size = source.window, _trusted(source.window)
     position = source.position
-    window = source.window
-    size = len(window)
+    frame = reader.frame
     while True:
         try:
-            seconds, fraction, captured, _ = _RECORD(window, position)
+            seconds, fraction, captured = record(window, position)
             start = position + _RECORD_SIZE
-            kind, first, total, fragment, protocol, key, sequence, acknowledgement, words, flags = _HEADERS(
+            kind, first, total, fragment, protocol, key, sequence, acknowledgement, words, flags = headers(
                 window, start
             )
         except struct.error:
-            end = size + 1  # the edge of the window
+            pass  # the edge of the window, or a short packet: the plain path knows which
         else:
             end = start + captured
             stop = start + _ETHERNET_SIZE + total
-            payload = start + _TO_TCP + (words >> 4 << 2)
+            payload = start + payloads[words]
             if (
-                kind == _IPV4
+                kind == ipv4
                 and first == _NO_OPTIONS
-                and protocol == TCP
+                and protocol == tcp
                 and payload <= stop <= end <= size
-                and words >= _LEAST_WORDS
                 and not fragment & _FRAGMENTED
-                and captured <= limit
             ):
                 frame += 1
                 position = end
-                if wanted is None or wanted(TCP, key):
+                if seconds != second:
+                    second, base = seconds, seconds * _SECOND
+                if wanted is None or wanted(tcp, key):
                     yield (
-                        seconds * _SECOND + fraction * factor,
+                        base + fraction * factor,
                         frame,
-                        TCP,
+                        tcp,
                         key,
                         sequence,
                         acknowledgement,
@@ -107,63 +109,68 @@ def pcap_segments(reader: PcapReader, dissector: Dissector, wanted: Wanted | Non
                         0,
                     )
                 continue
-        reader.frame = frame
-        source.position = position
+        reader.frame, source.position = frame, position
         packet = reader.next()
         if packet is None:
             return
-        frame = reader.frame
-        position = source.position
-        window = source.window
-        size = len(window)
-        segment = find(packet)
+        frame, position = reader.frame, source.position
+        window, size = source.window, _trusted(source.window)
+        segment = dissector.segment(packet)
         if segment is not None and (wanted is None or wanted(segment[2], segment[3])):
             yield segment
 
 
+def _trusted(window: bytes) -> int:
+    """How much of the window the fast path may read: all, unless a record in it could be longer than is allowed."""
+    return len(window) if len(window) <= MAX_CAPTURED else 0
+
+
 def pcapng_segments(reader: PcapngReader, dissector: Dissector, wanted: Wanted | None) -> Iterator[Segment]:
     """The same for pcapng: enhanced packet blocks of little-endian sections, Ethernet interfaces."""
+    header, word, headers, payloads, tcp, ipv4 = _BLOCK, _WORD, _HEADERS, _PAYLOAD, TCP, _IPV4
     source = reader.source
-    find = dissector.segment
-    frame = reader.frame
+    interfaces, count, clocks = reader.interfaces, len(reader.interfaces), _clocks(reader)
+    current = upper = -1
+    factor = base = 0
+    window, size = source.window, _trusted(source.window)
     position = source.position
-    window = source.window
-    interfaces, count = reader.interfaces, len(reader.interfaces)
-    clocks = _clocks(reader)
+    frame = reader.frame
     while True:
         try:
-            block, length, interface, high, low, captured, _ = _BLOCK(window, position)
+            block, length, interface, high, low, captured = header(window, position)
             start = position + _BLOCK_SIZE
-            kind, first, total, fragment, protocol, key, sequence, acknowledgement, words, flags = _HEADERS(
+            kind, first, total, fragment, protocol, key, sequence, acknowledgement, words, flags = headers(
                 window, start
             )
             after = position + length
-            (again,) = _WORD(window, after - 4)
+            (again,) = word(window, after - 4)
         except struct.error:
             pass  # the edge of the window, or a short block: the plain path knows which
         else:
             stop = start + _ETHERNET_SIZE + total
-            payload = start + _TO_TCP + (words >> 4 << 2)
+            payload = start + payloads[words]
             if (
                 block == _ENHANCED
-                and kind == _IPV4
+                and kind == ipv4
                 and first == _NO_OPTIONS
-                and protocol == TCP
-                and payload <= stop <= start + captured <= after - 4
-                and words >= _LEAST_WORDS
-                and not fragment & _FRAGMENTED
+                and protocol == tcp
+                and payload <= stop <= start + captured < after <= size
                 and length == again
+                and not fragment & _FRAGMENTED
                 and not length & 3
-                and length <= MAX_BLOCK
-                and (clock := clocks.get(interface)) is not None
+                and interface in clocks
             ):
+                if interface != current or high != upper:
+                    current, upper = interface, high
+                    factor, base = clocks[interface]
+                    base += (high << 32) * factor
                 frame += 1
                 position = after
-                if wanted is None or wanted(TCP, key):
+                if wanted is None or wanted(tcp, key):
                     yield (
-                        ((high << 32) | low) * clock[0] + clock[1],
+                        base + low * factor,
                         frame,
-                        TCP,
+                        tcp,
                         key,
                         sequence,
                         acknowledgement,
@@ -172,18 +179,16 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, wanted: Wanted |
                         0,
                     )
                 continue
-        reader.frame = frame
-        source.position = position
+        reader.frame, source.position = frame, position
         packet = reader.next()
         if packet is None:
             return
-        frame = reader.frame
-        position = source.position
-        window = source.window
+        frame, position = reader.frame, source.position
+        window, size = source.window, _trusted(source.window)
         if reader.interfaces is not interfaces or len(interfaces) != count:
-            interfaces, count = reader.interfaces, len(reader.interfaces)
-            clocks = _clocks(reader)
-        segment = find(packet)
+            interfaces, count, clocks = reader.interfaces, len(reader.interfaces), _clocks(reader)
+            current = -1
+        segment = dissector.segment(packet)
         if segment is not None and (wanted is None or wanted(segment[2], segment[3])):
             yield segment
 

@@ -27,11 +27,11 @@ _FOREIGN: Final = {
 _LONGEST_MAGIC: Final = 6
 
 
-def open_source(path: CapturePath) -> tuple[Source, Callable[[], None]]:
+def open_source(path: CapturePath) -> Source:
     """Open a capture for reading; gzip is recognised by its magic bytes, whatever the name.
 
-    Returns the bytes and what closes them: a file object given by the caller, and standard input, stay open. Raises
-    CaptureError when the file cannot be opened or its first bytes cannot be read.
+    The source closes the file; a file object given by the caller, and standard input, stay open. Raises CaptureError
+    when the file cannot be opened or its first bytes cannot be read.
     """
     file, name, close = _open(path)
     try:
@@ -48,7 +48,7 @@ def open_source(path: CapturePath) -> tuple[Source, Callable[[], None]]:
     read = _after(head, file.read)
     if head.startswith(GZIP):
         read = Gunzip(read).read
-    return Source(name, read), close
+    return Source(name, read, close)
 
 
 def _open(path: CapturePath) -> tuple[BinaryIO, str, Callable[[], None]]:

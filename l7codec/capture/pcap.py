@@ -88,27 +88,20 @@ class PcapReader:
         size = self.header_size
         if not source.ensure(size):
             if source.remaining:
-                source.warn(self.frame, f"the file ends inside a record header, {source.remaining} bytes of {size}")
-                source.position = len(source.window)
+                source.stop(self.frame, f"the file ends inside a record header, {source.remaining} bytes of {size}")
             return None
         seconds, fraction, captured, length = self._record.unpack_from(source.window, source.position)
         if self.minor < _LAST_SWAPPED_MINOR or (self.minor == _LAST_SWAPPED_MINOR and captured > length):
             captured, length = length, captured
         if captured > self.max_captured:
-            source.warn(self.frame, f"damaged: a record claims {captured} bytes, more than {self.max_captured}")
+            source.stop(self.frame, f"damaged: a record claims {captured} bytes, more than {self.max_captured}")
             return None
         if not source.ensure(size + captured):
             have = source.remaining - size
-            source.warn(self.frame, f"the file ends inside a packet, {have} bytes of {captured}")
-            source.position = len(source.window)
+            source.stop(self.frame, f"the file ends inside a packet, {have} bytes of {captured}")
             return None
         start = source.position + size
         source.position = end = start + captured
         self.frame += 1
-        return Packet(
-            seconds * 1_000_000_000 + fraction * self.factor,
-            self.frame,
-            self.interface,
-            source.window[start:end],
-            length,
-        )
+        time_ns = seconds * 1_000_000_000 + fraction * self.factor
+        return Packet(time_ns, self.frame, self.interface, source.window[start:end], length)

@@ -100,7 +100,7 @@ class PcapngReader:
         return None
 
     def _stop(self, reason: str) -> None:
-        self.source.warn(self.frame, reason)
+        self.source.stop(self.frame, reason)
 
     def _whole(self, total: int) -> bool:
         """Whether the block at the position is framed as it must be and there to its end; if not, it is said why."""

@@ -30,15 +30,17 @@ MAX_WARNINGS: Final = 100
 class Source:
     """The bytes of one capture file, and what was found wrong with it."""
 
-    __slots__ = ("_ended", "_read", "base", "name", "position", "warnings", "window")
+    __slots__ = ("_close", "_ended", "_read", "base", "name", "position", "warnings", "window")
 
-    def __init__(self, name: str, read: Callable[[int], bytes]) -> None:
+    def __init__(self, name: str, read: Callable[[int], bytes], close: Callable[[], None]) -> None:
+        """`close` is called once or more often: at the end of the file, or when nobody reads on."""
         self.name = name
         self.window = b""
         self.position = 0
         self.base = 0
         self.warnings: list[CaptureWarning] = []
         self._read = read
+        self._close = close
         self._ended = False
 
     @property
@@ -83,7 +85,16 @@ class Source:
             data = b""
         if not data:
             self._ended = True
+            self._close()
         return data
+
+    def close(self) -> None:
+        """Nothing more is read; the window is empty."""
+        self.base = self.offset
+        self.position = 0
+        self.window = b""
+        self._ended = True
+        self._close()
 
     def warn(self, frame: int, reason: str, offset: int | None = None) -> None:
         """Note that something is wrong at `offset` (default: here); a reason that is known already is only counted."""
@@ -94,6 +105,12 @@ class Source:
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(CaptureWarning(self.name, self.offset if offset is None else offset, frame, reason))
 
+    def stop(self, frame: int, reason: str) -> None:
+        """Note the damage at the position, and read no further."""
+        self.warn(frame, reason)
+        self.close()
+
     def refuse(self, reason: str) -> CaptureError:
-        """The error that says that this is no file we can read."""
+        """The error that says that this is no file we can read; closes it."""
+        self._close()
         return CaptureError(self.name, self.offset, reason)

@@ -48,7 +48,7 @@ def both(data: bytes, step: int | None = None):
     """Segments, warnings, what was skipped and where reading ended: for the fast path and for the plain one."""
     results = []
     for choose in (segments, plain_segments):
-        source, _ = open_source(io.BytesIO(data) if step is None else Dribble(data, step))
+        source = open_source(io.BytesIO(data) if step is None else Dribble(data, step))
         dissector = Dissector(limits=CaptureLimits())
         try:
             found = list(choose(open_reader(source), dissector, None))
@@ -96,7 +96,7 @@ def test_the_fast_path_is_taken():
         (pcap_header(minor=3) + record(packet), plain_segments),
         (pcap_header(magic=0xA1B2CD34) + record(packet, extra=bytes(8)), plain_segments),
     ):
-        source, _ = open_source(io.BytesIO(data))
+        source = open_source(io.BytesIO(data))
         found = segments(open_reader(source), Dissector(), None)
         assert found.__name__ == path.__name__
         assert [segment[7] for segment in found] == [b"data"]
@@ -109,7 +109,7 @@ def test_the_fast_path_reads_the_plain_packets_itself():
         (pcap_header() + record(packet) * 50, []),
         (section() + interface() + enhanced(packet) * 50, [1]),  # `next` goes from the interface to the first packet
     ):
-        source, _ = open_source(io.BytesIO(data))
+        source = open_source(io.BytesIO(data))
         dissector = Watched()
         assert len(list(segments(open_reader(source), dissector, None))) == 50
         assert dissector.frames == plain
@@ -204,6 +204,6 @@ def test_wanted_segments():
         for port in range(100)
     )
     for choose in (segments, plain_segments):
-        source, _ = open_source(io.BytesIO(data))
+        source = open_source(io.BytesIO(data))
         found = choose(open_reader(source), Dissector(), lambda transport, key: transport == 6 and key[9] < 10)
         assert [segment[1] for segment in found] == list(range(1, 21, 2))

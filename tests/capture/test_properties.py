@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ def cut_up(draw, stream: bytes) -> list[tuple[int, bytes]]:
     """Segments that together hold the stream, with some of it more than once, in any order."""
     cuts = sorted(draw(st.sets(st.integers(1, len(stream) - 1), max_size=12)) if len(stream) > 1 else [])
     edges = [0, *cuts, len(stream)]
-    pieces = [(a, stream[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [(a, stream[a:b]) for a, b in pairwise(edges)]
     again = draw(st.lists(st.tuples(st.integers(0, len(stream)), st.integers(0, 40)), max_size=6))
     pieces += [(at, stream[at : at + size]) for at, size in again]
     return draw(st.permutations(pieces))
