@@ -61,14 +61,10 @@ class Source:
         have = len(self.window) - self.position
         if have >= need:
             return True
-        if self._ended:
-            return False
         parts = [self.window[self.position :]]
-        while have < need:
+        while have < need and not self._ended:
             # A pipe gives what it has: parts are joined once, so that a big block stays linear.
             data = self._next(max(CHUNK, need - have))
-            if not data:
-                break
             parts.append(data)
             have += len(data)
         self.base += self.position

@@ -99,7 +99,6 @@ class TcpTable(FlowTable):
                 if not payload:
                     return ()
                 half.position += len(payload)
-                half.candidate = None
                 return (Piece(half, time_ns, frame, payload),)
         out: list[Piece] = []
         clock = min(time_ns, self._previous)
@@ -204,34 +203,35 @@ class TcpTable(FlowTable):
             start, end, data, (time_ns, frame) = pending.pop()
             self._give(half, start, end, data, time_ns, frame, out)
         if half.limit is not None and half.position >= half.limit[0] and not half.ended:
-            self._end(half, 0, out)
-
-    def _release(self, half: Half, out: list[Piece]) -> None:
-        """Give up the hole in front of what is held, or of the end."""
-        if half.pending:
-            start, end, data, (time_ns, frame) = half.pending.pop()
-            self._give(half, start, end, data, time_ns, frame, out)
-        elif half.limit is not None:
-            self._end(half, half.limit[0] - half.position, out)
-        self._drain(half, out)
+            self._end(half, half.limit, out)
 
     def _advance(self, half: Half, time_ns: int, out: list[Piece]) -> None:
         """Give out what can be given, and give up the holes that cannot fill any more."""
         self._drain(half, out)
-        while not half.ended and (half.pending or half.limit is not None):
+        while not half.ended:
             if half.pending:
                 known, _, _, (since, _) = half.pending.pieces[0]
             elif half.limit is not None:
                 known, _, since, _ = half.limit
+            else:
+                return
             acked = _absolute(half, half.peer.acked) if half.peer.acked >= 0 else half.position
-            if (
+            if not (
                 known <= acked <= half.position + _WINDOW
                 or half.pending.cost > self._limits.hole_bytes
                 or time_ns - since > self._limits.hole_time
             ):
-                self._release(half, out)
-            else:
                 return
+            self._release(half, out)
+
+    def _release(self, half: Half, out: list[Piece]) -> None:
+        """Give up the hole in front of what is held, or of the end: what lies behind it comes out, after a gap."""
+        if half.pending:
+            start, end, data, (time_ns, frame) = half.pending.pop()
+            self._give(half, start, end, data, time_ns, frame, out)
+            self._drain(half, out)
+        elif half.limit is not None:
+            self._end(half, half.limit, out)
 
     def _limit(self, half: Half, position: int, how: End, segment: Segment) -> None:
         """A direction ends at `position`; the first to say so is believed."""
@@ -242,22 +242,21 @@ class TcpTable(FlowTable):
         if how is End.RST:
             half.flow.over = End.RST
 
-    def _end(self, half: Half, gap: int, out: list[Piece]) -> None:
-        """A direction is over, at its limit."""
-        if half.limit is None:
-            return
-        limit, how, time_ns, frame = half.limit
+    def _end(self, half: Half, limit: tuple[int, End, int, int], out: list[Piece]) -> None:
+        """A direction is over, at its limit; what it lacks before that is a gap."""
+        position, how, time_ns, frame = limit
+        gap = position - half.position if half.position < position else 0
         half.ended = True
         half.pending = NOTHING
-        half.position = limit + (how is End.FIN)  # a FIN takes a sequence number
+        half.position = position + (how is End.FIN)  # a FIN takes a sequence number
         last = out[-1] if out else None
         if last is not None and last.half is half and last.end is None and not gap and last.frame >= frame:
             last.end = how
-        else:
-            if frame >= half.frame:
-                half.time_ns, half.frame = time_ns, frame
-            half.flow.spoke = True
-            out.append(Piece(half, half.time_ns, half.frame, b"", gap, how))
+            return
+        if frame >= half.frame:
+            half.time_ns, half.frame = time_ns, frame
+        half.flow.spoke = True
+        out.append(Piece(half, half.time_ns, half.frame, b"", gap, how))
 
     def _settle(self, flow: Flow, out: list[Piece]) -> None:
         """Bring the books in order after a segment that was not plain."""

@@ -10,7 +10,7 @@ SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND + 123_456_789
 CLIENT, SERVER = ("10.0.0.1", 40112), ("10.0.0.2", 6379)
 CLIENT6, SERVER6 = ("fd00::1", 40112), ("fd00::2", 6379)
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 
 
 class Dribble(io.RawIOBase):

@@ -9,7 +9,7 @@ import io
 
 from l7codec.capture import CaptureLimits, read_streams
 
-from .build import ACK, CLIENT, FIN, PSH, RST, SECOND, SERVER, START, SYN, ethernet, ipv4, pcap_header, record, tcp
+from .build import ACK, CLIENT, FIN, PSH, RST, SECOND, SERVER, START, SYN, URG, ethernet, ipv4, pcap_header, record, tcp
 
 MILLISECOND = 1_000_000
 
@@ -49,7 +49,7 @@ class Talk:
             acknowledged = 0
         elif not flags & RST:
             flags |= ACK
-        if data and not flags & (SYN | FIN | RST):
+        if data and not flags & (SYN | FIN | RST | URG):
             flags |= PSH
         packet = tcp(data, sequence, acknowledged, flags, self.ports[who], self.ports[other])
         hosts = (CLIENT[0], SERVER[0]) if who == "c" else (SERVER[0], CLIENT[0])

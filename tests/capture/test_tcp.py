@@ -10,7 +10,7 @@ import pytest
 from l7codec.capture import CaptureLimits, End, read_streams
 from l7codec.message import Side
 
-from .build import ACK, FIN, PSH, RST, SYN, ethernet, ipv4, ipv6, pcap, pcap_header, record, tcp, udp
+from .build import ACK, FIN, PSH, RST, SYN, URG, ethernet, ipv4, ipv6, pcap, pcap_header, record, tcp, udp
 from .talk import Talk
 
 CASES: dict[str, tuple[Talk, list[str]]] = {
@@ -95,6 +95,10 @@ CASES: dict[str, tuple[Talk, list[str]]] = {
     "in the middle, bare acknowledgements first": (
         Talk().c(at=500).s(at=900).c(b"aa", at=500).s(b"bb", at=900),
         ["1 c aa", "1 s bb"],
+    ),
+    "in the middle, a keep-alive first": (
+        Talk().c(b"\0", at=499, flags=URG).c(b"aa", at=500),
+        ["1 c aa"],
     ),
     "keep-alive without a byte": (
         Talk().handshake().c(b"aa").c(at=1).s().c(b"bb", at=2),
@@ -208,6 +212,15 @@ CASES: dict[str, tuple[Talk, list[str]]] = {
         .s(b"d"),
         ["1 c a", "1 c b", "1 s d"],
     ),
+    "ports used again, the answer's SYN first": (
+        Talk().handshake().c(b"a").s(b"b").again().s(flags=SYN).c(flags=SYN).c(b"c").s(b"d"),
+        ["1 c a", "1 s b", "1 c reused", "1 s reused", "2 c c", "2 s d"],
+    ),
+    "a reset that is not believed, and a FIN too far away": (
+        Talk().handshake().c(b"a").c(flags=RST, at=2**31).c(flags=FIN, at=2**31).c(b"b", at=1),
+        ["1 c a", "1 c b"],
+    ),
+    "a reset after the end": (Talk().handshake().c(b"a", flags=FIN).c(flags=RST), ["1 c a fin", "1 s rst"]),
     "a forged segment far away splits nothing": (
         Talk().handshake().c(b"a").c(b"evil", at=2**31).c(b"evil", at=2**31).c(b"b", at=1),
         ["1 c a", "1 c b"],
