@@ -74,19 +74,20 @@ class Fragments:
             self._cost += unfinished.cost
         before = unfinished.cost
         pieces = unfinished.pieces
-        duplicate = any(piece[0] == start and piece[1] == end for piece in pieces.pieces) if strict else False
-        if not duplicate and pieces.insert(start, end, data, None) and strict:
+        if not (strict and pieces.holds(start, end)) and pieces.insert(start, end, data, None) and strict:
             unfinished.bad = True  # kept until it is complete or old, so that its rest makes no second datagram
-        self._cost += unfinished.cost - before
         if not more and unfinished.size is None:
             unfinished.size = end
-        if self._complete(unfinished):
+        if unfinished.size is not None:
+            pieces.cut(unfinished.size)
+        self._cost += unfinished.cost - before
+        if pieces.covered == unfinished.size:
             del self._unfinished[key]
             self._cost -= unfinished.cost
             if unfinished.bad:
                 self.dropped += 1
                 return None
-            return _join(unfinished)
+            return _join(pieces), unfinished.size
         while self._cost > self._limits.fragments:
             self._drop(next(iter(self._unfinished)))
         return None
@@ -95,26 +96,12 @@ class Fragments:
         self._cost -= self._unfinished.pop(key).cost
         self.dropped += 1
 
-    @staticmethod
-    def _complete(unfinished: _Unfinished) -> bool:
-        """Whether every byte up to the size was on the wire; linear, but only once the last fragment is there."""
-        if unfinished.size is None:
-            return False
-        at = 0
-        for start, end, _, _ in unfinished.pieces.pieces:
-            if start != at:
-                return False
-            at = end
-            if at >= unfinished.size:
-                return True
-        return False
 
-
-def _join(unfinished: _Unfinished) -> tuple[bytes, int]:
-    size = unfinished.size or 0
+def _join(pieces: Intervals[None]) -> bytes:
+    """The bytes up to the first that was not captured."""
     parts: list[bytes] = []
-    for start, end, data, _ in unfinished.pieces.pieces:
+    for start, end, data, _ in pieces.pieces:
         parts.append(data)
         if len(data) < end - start:
             break
-    return b"".join(parts)[:size], size
+    return b"".join(parts)

@@ -33,20 +33,17 @@ class Gunzip:
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end; EOFError when it stops inside a member, zlib.error when it is damaged."""
         while True:
-            if not self._input:
-                self._input = self._read(_INPUT)
-            if self._inflate.eof:
-                self._input = self._input.lstrip(b"\0")  # members may be padded to a block size
-                if not self._input:
-                    more = self._read(_INPUT)
-                    if not more:
-                        return b""
-                    self._input = more
-                    continue
-                self._inflate = zlib.decompressobj(_WBITS_GZIP)
-            elif not self._input:
+            data = self._input or self._read(_INPUT)
+            if not data:
+                if self._inflate.eof:
+                    return b""
                 raise EOFError("the gzip file is cut short")
-            data = self._inflate.decompress(self._input, size)
+            if self._inflate.eof:
+                self._input = data.lstrip(b"\0")  # members may be padded to a block size
+                if self._input:
+                    self._inflate = zlib.decompressobj(_WBITS_GZIP)
+                continue
+            found = self._inflate.decompress(data, size)
             self._input = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
-            if data:
-                return data
+            if found:
+                return found

@@ -11,7 +11,7 @@ are cut.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Generic, TypeVar
 
 __all__ = ["OVERHEAD", "Intervals"]
@@ -25,7 +25,7 @@ OVERHEAD = 256
 class Intervals(Generic[Tag]):
     """Disjoint pieces in order; a piece may be longer than its data, which then lacks its tail (snap length)."""
 
-    __slots__ = ("cost", "pieces", "starts")
+    __slots__ = ("cost", "covered", "pieces", "starts")
 
     def __init__(self) -> None:
         self.starts: list[int] = []
@@ -33,6 +33,8 @@ class Intervals(Generic[Tag]):
         """(start, end, data, tag)"""
         self.cost = 0
         """Bytes held, with `OVERHEAD` for each piece."""
+        self.covered = 0
+        """How long the pieces are together."""
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -53,6 +55,7 @@ class Intervals(Generic[Tag]):
                 self.starts.insert(index, start)
                 self.pieces.insert(index, (start, stop, part, tag))
                 self.cost += len(part) + OVERHEAD
+                self.covered += stop - start
                 index += 1
             if stop == end:
                 break
@@ -61,18 +64,25 @@ class Intervals(Generic[Tag]):
             index += 1
         return overlapped
 
+    def holds(self, start: int, end: int) -> bool:
+        """Whether just this piece is there already."""
+        index = bisect_left(self.starts, start)
+        return index < len(self.starts) and self.pieces[index][:2] == (start, end)
+
     def pop(self) -> tuple[int, int, bytes, Tag]:
         """Take the first piece out."""
         del self.starts[0]
         piece = self.pieces.pop(0)
         self.cost -= len(piece[2]) + OVERHEAD
+        self.covered -= piece[1] - piece[0]
         return piece
 
     def cut(self, end: int) -> None:
         """Forget what lies at or behind `end`."""
         while self.pieces and self.pieces[-1][1] > end:
             del self.starts[-1]
-            start, _, data, tag = self.pieces.pop()
+            start, stop, data, tag = self.pieces.pop()
             self.cost -= len(data) + OVERHEAD
+            self.covered -= stop - start
             if start < end:
                 self.insert(start, end, data[: end - start], tag)

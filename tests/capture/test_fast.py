@@ -199,11 +199,14 @@ def test_on_many_random_files():
 
 
 def test_wanted_segments():
-    data = pcap_header() + b"".join(
-        record(ethernet(ipv4(tcp(b"x", source=port)))) + record(ethernet(ipv4(udp(b"x", port), protocol=17)))
-        for port in range(100)
-    )
-    for choose in (segments, plain_segments):
-        source = open_source(io.BytesIO(data))
-        found = choose(open_reader(source), Dissector(), lambda transport, key: transport == 6 and key[9] < 10)
-        assert [segment[1] for segment in found] == list(range(1, 21, 2))
+    packets = []
+    for port in range(100):
+        packets += [ethernet(ipv4(tcp(b"x", source=port))), ethernet(ipv4(udp(b"x", port), protocol=17))]
+    for data in (
+        pcap_header() + b"".join(record(packet) for packet in packets),
+        section() + interface() + b"".join(enhanced(packet) for packet in packets),
+    ):
+        for choose in (segments, plain_segments):
+            source = open_source(io.BytesIO(data))
+            found = choose(open_reader(source), Dissector(), lambda transport, key: transport == 6 and key[9] < 10)
+            assert [segment[1] for segment in found] == list(range(1, 21, 2))

@@ -368,6 +368,30 @@ def test_an_error_while_reading_is_a_warning():
     assert "reading failed: the disk is gone" in warnings[0]
 
 
+def test_an_error_at_the_first_read_is_raised():
+    class Broken(Dribble):
+        def read(self, size: int = -1) -> bytes:
+            raise OSError("no such device")
+
+    with pytest.raises(CaptureError, match="no such device"):
+        read_packets(Broken(b""))
+
+
+def test_gzip_members_with_padding_between_them():
+    one, two = pcap_header() + record(A), record(B)
+    data = gzip.compress(one) + bytes(100_000) + gzip.compress(two)
+    assert seen(io.BytesIO(data)) == (BOTH, [])
+    assert seen(Dribble(data, 4096)) == (BOTH, [])
+
+
+def test_equality_of_packets():
+    one, two = read_packets(io.BytesIO(pcap(A, A)))
+    (again, _) = read_packets(io.BytesIO(pcap(A, A)))
+    assert one == again
+    assert one != two
+    assert one != A
+
+
 def test_a_warning_that_comes_again_is_counted():
     data = section() + interface() + b"".join(enhanced(A, number=3) for _ in range(5))
     packets = read_packets(io.BytesIO(data))

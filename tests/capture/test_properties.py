@@ -104,6 +104,9 @@ def test_intervals_keep_the_first_of_each_byte(parts, end):
     intervals.cut(end)
     first = {place: byte for place, byte in first.items() if place < end}
     assert intervals.starts == sorted(intervals.starts)
+    assert intervals.covered == len(first)
+    assert all(intervals.holds(piece[0], piece[1]) for piece in intervals.pieces)
+    assert not intervals.holds(end, end + 1)
     assert intervals.cost == sum(len(piece[2]) + OVERHEAD for piece in intervals.pieces)
     kept: dict[int, int] = {}
     while intervals:
@@ -113,7 +116,7 @@ def test_intervals_keep_the_first_of_each_byte(parts, end):
             assert place not in kept
             kept[place] = byte
     assert kept == first
-    assert intervals.cost == 0
+    assert intervals.cost == intervals.covered == 0
 
 
 BYTES = [data for data, _, _ in FILES.values() if len(data) < 2000] + [talk.file() for talk, _ in CASES.values()]

@@ -7,7 +7,9 @@ import itertools
 
 import pytest
 
-from l7codec.capture import CaptureLimits, End, read_streams
+from l7codec.capture import CaptureLimits, End, read_segments, read_streams
+from l7codec.capture.flow import reverse
+from l7codec.capture.shard import Shard
 from l7codec.message import Side
 
 from .build import ACK, FIN, PSH, RST, SYN, URG, ethernet, ipv4, ipv6, pcap, pcap_header, record, tcp, udp
@@ -542,6 +544,16 @@ def test_a_shard_must_be_one_of_its_count():
         read_streams(io.BytesIO(pcap()), shard=(2, 2))
 
 
+def test_a_shard_remembers_a_bounded_number_of_connections(monkeypatch):
+    monkeypatch.setattr("l7codec.capture.shard._REMEMBERED", 10)
+    shard = Shard(1, 2)
+    keys = [bytes([10, 0, 0, 1, 10, 0, 0, n, 0, 80, 200, n]) for n in range(100)]
+    answers = [shard.wants(6, key) for key in keys * 2]
+    assert answers[:100] == answers[100:] == [shard.wants(6, reverse(key)) for key in keys]
+    assert 20 < sum(answers[:100]) < 80
+    assert len(shard._known) <= 10
+
+
 def test_all_datagrams_belong_to_the_first_shard():
     packets = [ethernet(ipv4(udp(b"x", 1000 + n), protocol=17)) for n in range(10)]
     counts = [len(list(read_streams(io.BytesIO(pcap(*packets)), shard=(index, 2)))) for index in range(2)]
@@ -554,6 +566,18 @@ def test_skipped_packets_are_counted():
     assert reader.skipped == {"ethertype 0x0806": 1, "ip protocol 1": 1}
     assert reader.warnings == []
     assert reader.offset == 24 + 2 * 16 + 42 + 42
+
+
+def test_segments():
+    talk = Talk().handshake().c(b"ping")
+    data = talk.file() + record(ethernet(bytes(28), 0x0806), unit=1)
+    reader = read_segments(io.BytesIO(data))
+    flags = [segment[6] for segment in reader]
+    assert flags == [SYN, SYN | ACK, ACK, PSH | ACK]
+    assert reader.skipped == {"ethertype 0x0806": 1}
+    assert reader.warnings == []
+    assert reader.offset == len(data)
+    assert list(read_segments(io.BytesIO(data), shard=(0, 1)))[3][7] == b"ping"
 
 
 def test_a_stream_reader_can_be_closed_early():
