@@ -44,6 +44,6 @@ class Gunzip:
                     self._inflate = zlib.decompressobj(_WBITS_GZIP)
                 continue
             found = self._inflate.decompress(data, size)
-            self._input = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+            self._input = self._inflate.unconsumed_tail or self._inflate.unused_data  # the latter behind a member
             if found:
                 return found
