@@ -12,13 +12,14 @@ one in each byte order, beat one whose numbers must be swapped afterwards (0.66 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final
 
 from .dissect import TCP, Dissector, Segment
 from .link import ETHERNET
 from .pcap import MAX_CAPTURED, PcapReader
 from .pcapng import PcapngReader
+from .shard import Shard
 
 __all__ = ["pcap_segments", "pcapng_segments", "plain_segments", "segments"]
 
@@ -41,31 +42,29 @@ _PAYLOAD: Final = tuple(34 + (words >> 4 << 2) if words >> 4 >= 5 else _NEVER fo
 """Where the payload begins in a frame, by the byte that holds TCP's header length: behind everything where that is
 below five words, so that one comparison settles both."""
 
-Wanted: TypeAlias = Callable[[int, bytes], bool]
-"""Whether the segments of a direction, named by transport and key, are wanted (see `shard`)."""
 
-
-def segments(reader: PcapReader | PcapngReader, dissector: Dissector, wanted: Wanted | None) -> Iterator[Segment]:
-    """All TCP and UDP segments of a file, in file order, that `wanted` does not turn down."""
+def segments(reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
+    """All TCP and UDP segments of a file, in file order, that the shard keeps."""
     if reader.order == "<" and isinstance(reader, PcapReader):
         if reader.header_size == _RECORD_SIZE and reader.interface.link_type == ETHERNET and not reader.swapped:
-            return pcap_segments(reader, dissector, wanted)
+            return pcap_segments(reader, dissector, shard)
     elif isinstance(reader, PcapngReader):
-        return pcapng_segments(reader, dissector, wanted)
-    return plain_segments(reader, dissector, wanted)
+        return pcapng_segments(reader, dissector, shard)
+    return plain_segments(reader, dissector, shard)
 
 
-def plain_segments(reader: PcapReader | PcapngReader, dissector: Dissector, wanted: Wanted | None) -> Iterator[Segment]:
+def plain_segments(reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
     """The same without the fast path."""
     while (packet := reader.next()) is not None:
         segment = dissector.segment(packet)
-        if segment is not None and (wanted is None or wanted(segment[2], segment[3])):
+        if segment is not None and (shard is None or shard.wants(segment[2], segment[3])):
             yield segment
 
 
-def pcap_segments(reader: PcapReader, dissector: Dissector, wanted: Wanted | None) -> Iterator[Segment]:
+def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
     """The same for classic pcap, little-endian, Ethernet."""
     record, headers, payloads, tcp, ipv4 = _RECORD, _HEADERS, _PAYLOAD, TCP, _IPV4
+    mine = None if shard is None else shard.tcp
     source = reader.source
     factor = reader.factor
     second = base = -1
@@ -96,7 +95,7 @@ def pcap_segments(reader: PcapReader, dissector: Dissector, wanted: Wanted | Non
                 position = end
                 if seconds != second:
                     second, base = seconds, seconds * _SECOND
-                if wanted is None or wanted(tcp, key):
+                if mine is None or mine[key]:
                     yield (
                         base + fraction * factor,
                         frame,
@@ -116,7 +115,7 @@ def pcap_segments(reader: PcapReader, dissector: Dissector, wanted: Wanted | Non
         frame, position = reader.frame, source.position
         window, size = source.window, _trusted(source.window)
         segment = dissector.segment(packet)
-        if segment is not None and (wanted is None or wanted(segment[2], segment[3])):
+        if segment is not None and (shard is None or shard.wants(segment[2], segment[3])):
             yield segment
 
 
@@ -125,9 +124,10 @@ def _trusted(window: bytes) -> int:
     return len(window) if len(window) <= MAX_CAPTURED else 0
 
 
-def pcapng_segments(reader: PcapngReader, dissector: Dissector, wanted: Wanted | None) -> Iterator[Segment]:
+def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
     """The same for pcapng: enhanced packet blocks of little-endian sections, Ethernet interfaces."""
     header, word, headers, payloads, tcp, ipv4 = _BLOCK, _WORD, _HEADERS, _PAYLOAD, TCP, _IPV4
+    mine = None if shard is None else shard.tcp
     source = reader.source
     interfaces, count, clocks = reader.interfaces, len(reader.interfaces), _clocks(reader)
     current = upper = -1
@@ -166,7 +166,7 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, wanted: Wanted |
                     base += (high << 32) * factor
                 frame += 1
                 position = after
-                if wanted is None or wanted(tcp, key):
+                if mine is None or mine[key]:
                     yield (
                         base + low * factor,
                         frame,
@@ -189,7 +189,7 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, wanted: Wanted |
             interfaces, count, clocks = reader.interfaces, len(reader.interfaces), _clocks(reader)
             current = -1
         segment = dissector.segment(packet)
-        if segment is not None and (wanted is None or wanted(segment[2], segment[3])):
+        if segment is not None and (shard is None or shard.wants(segment[2], segment[3])):
             yield segment
 
 

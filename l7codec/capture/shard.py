@@ -14,31 +14,43 @@ from .flow import reverse
 
 __all__ = ["Shard", "flow_hash"]
 
+_GOLDEN: Final = 2_654_435_769  # 2³² over the golden ratio: Knuth, volume 3, section 6.4
+
 _REMEMBERED: Final = 1 << 16  # keys; the table is emptied when it is full
 
 
 def flow_hash(key: bytes) -> int:
-    """A 32-bit number, the same for both directions and in every process (`hash` is not)."""
-    return crc32(min(key, reverse(key)))
+    """A number below 2¹⁶, the same for both directions and in every process (`hash` is not)."""
+    # The multiplication mixes: a bit of a CRC alone is the parity of some input bits, and ports often count by twos.
+    return (crc32(min(key, reverse(key))) * _GOLDEN & 0xFFFF_FFFF) >> 16
 
 
 class Shard:
-    """Whether a worker, `index` of `count`, keeps a segment."""
+    """Which segments a worker keeps that is number `index` of `count`."""
 
     def __init__(self, index: int, count: int) -> None:
         if not 0 <= index < count:
             raise ValueError(f"shard {index} of {count}")
-        self.index = index
-        self.count = count
-        self._known: dict[bytes, bool] = {}
+        self.tcp: dict[bytes, bool] = _Known(index, count)
+        """Whether it keeps a TCP direction, by key: ask with `shard.tcp[key]`, which is never a KeyError."""
+        self.udp = index == 0
+        """Whether it keeps UDP."""
 
     def wants(self, transport: int, key: bytes) -> bool:
-        """For a direction, by its transport and key."""
-        if transport != TCP:
-            return self.index == 0
-        answer = self._known.get(key)
-        if answer is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            answer = self._known[key] = flow_hash(key) % self.count == self.index
+        """For a direction of either transport."""
+        return self.tcp[key] if transport == TCP else self.udp
+
+
+class _Known(dict[bytes, bool]):
+    """Answers that were worked out before cost a dictionary look-up and no call: there is one for every packet."""
+
+    def __init__(self, index: int, count: int) -> None:
+        super().__init__()
+        self._index = index
+        self._count = count
+
+    def __missing__(self, key: bytes) -> bool:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        answer = self[key] = flow_hash(key) % self._count == self._index
         return answer

@@ -25,10 +25,10 @@ class _Dissecting(CaptureReader[Item]):
     def __init__(
         self, path: CapturePath, *, tunnels: bool, limits: CaptureLimits, shard: tuple[int, int] | None
     ) -> None:
-        wanted = None if shard is None else Shard(*shard).wants
+        own = None if shard is None else Shard(*shard)
         super().__init__(path)
         self._dissector = Dissector(tunnels=tunnels, limits=limits)
-        self._segments = segments(self._reader, self._dissector, wanted)
+        self._segments = segments(self._reader, self._dissector, own)
 
     @property
     def skipped(self) -> Counter[str]:

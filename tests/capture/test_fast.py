@@ -16,6 +16,7 @@ from l7codec.capture.fast import pcap_segments, pcapng_segments, plain_segments,
 from l7codec.capture.files import open_source
 from l7codec.capture.limits import CaptureLimits
 from l7codec.capture.reader import open_reader
+from l7codec.capture.shard import Shard
 
 from .build import (
     ACK,
@@ -198,7 +199,7 @@ def test_on_many_random_files():
     assert count > 20_000
 
 
-def test_wanted_segments():
+def test_only_a_shards_segments_are_given():
     packets = []
     for port in range(100):
         packets += [ethernet(ipv4(tcp(b"x", source=port))), ethernet(ipv4(udp(b"x", port), protocol=17))]
@@ -208,5 +209,9 @@ def test_wanted_segments():
     ):
         for choose in (segments, plain_segments):
             source = open_source(io.BytesIO(data))
-            found = choose(open_reader(source), Dissector(), lambda transport, key: transport == 6 and key[9] < 10)
-            assert [segment[1] for segment in found] == list(range(1, 21, 2))
+            shard = Shard(1, 3)
+            found = [segment[1] for segment in choose(open_reader(source), Dissector(), shard)]
+            assert found == [
+                number for number, packet in enumerate(packets, 1) if number % 2 and shard.wants(6, packet[26:38])
+            ]
+            assert 10 < len(found) < 60

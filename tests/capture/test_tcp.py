@@ -551,7 +551,7 @@ def test_a_shard_remembers_a_bounded_number_of_connections(monkeypatch):
     answers = [shard.wants(6, key) for key in keys * 2]
     assert answers[:100] == answers[100:] == [shard.wants(6, reverse(key)) for key in keys]
     assert 20 < sum(answers[:100]) < 80
-    assert len(shard._known) <= 10
+    assert len(shard.tcp) <= 10
 
 
 def test_all_datagrams_belong_to_the_first_shard():
