@@ -50,8 +50,8 @@ def our_packets(path: str) -> int:
 
 def our_payload(path: str) -> int:
     size = 0
-    for _, _, _, _, _, _, _, payload, _ in read_segments(path):
-        size += len(payload)
+    for segment in read_segments(path):
+        size += len(segment[7])
     return size
 
 

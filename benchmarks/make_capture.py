@@ -4,7 +4,8 @@
     python benchmarks/make_capture.py --megabytes 150 --pcapng out.pcapng
 
 200 connections at a time, each with its handshake, commands and replies of mixed sizes (pipelined now and then), bare
-acknowledgements, TCP time stamps, and an orderly end. One segment in 500 is lost and sent again, one in 500 overtaken.
+acknowledgements, TCP time stamps, and an orderly end. Of 500 requests the capture misses one and has one twice, and of
+500 replies in several segments one comes in reverse order.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def packet(source: tuple[bytes, int], target: tuple[bytes, int], seq: int, ack: 
 def command(values: random.Random) -> tuple[bytes, bytes]:
     """A Redis command and the reply to it."""
     key = b"user:%06d" % values.randrange(10**6)
-    size = values.choice((8, 8, 40, 200, 200, 900))
+    size = values.choice((8, 8, 40, 200, 200, 896))
     value = (b"%08d" % values.randrange(10**8)) * (size // 8)
     if values.random() < 0.3:
         return b"*3\r\n$3\r\nSET\r\n$11\r\n%b\r\n$%d\r\n%b\r\n" % (key, size, value), b"+OK\r\n"
