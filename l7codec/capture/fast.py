@@ -12,7 +12,7 @@ one in each byte order, beat one whose numbers must be swapped afterwards (0.66 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from .dissect import TCP, Dissector, Segment
@@ -25,7 +25,7 @@ __all__ = ["pcap_segments", "pcapng_segments", "plain_segments", "segments"]
 
 _RECORD: Final = struct.Struct("<III").unpack_from
 _BLOCK: Final = struct.Struct("<IIIIII").unpack_from
-_WORD: Final = struct.Struct("<I").unpack_from
+_NEXT_BLOCK: Final = struct.Struct("<IIIIIII").unpack_from  # with the length that ends the block before it
 _HEADERS: Final = struct.Struct(">12xHBxH2xHxBxx12sIIBB").unpack_from
 
 _IPV4: Final = 0x0800
@@ -43,7 +43,9 @@ _PAYLOAD: Final = tuple(34 + (words >> 4 << 2) if words >> 4 >= 5 else _NEVER fo
 below five words, so that one comparison settles both."""
 
 
-def segments(reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
+def segments(
+    reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None
+) -> Generator[Segment, None, None]:
     """All TCP and UDP segments of a file, in file order, that the shard keeps."""
     if reader.order == "<" and isinstance(reader, PcapReader):
         if reader.header_size == _RECORD_SIZE and reader.interface.link_type == ETHERNET and not reader.swapped:
@@ -53,7 +55,9 @@ def segments(reader: PcapReader | PcapngReader, dissector: Dissector, shard: Sha
     return plain_segments(reader, dissector, shard)
 
 
-def plain_segments(reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
+def plain_segments(
+    reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None
+) -> Generator[Segment, None, None]:
     """The same without the fast path."""
     while (packet := reader.next()) is not None:
         segment = dissector.segment(packet)
@@ -61,7 +65,7 @@ def plain_segments(reader: PcapReader | PcapngReader, dissector: Dissector, shar
             yield segment
 
 
-def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
+def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None) -> Generator[Segment, None, None]:
     """The same for classic pcap, little-endian, Ethernet."""
     record, headers, payloads, tcp, ipv4 = _RECORD, _HEADERS, _PAYLOAD, TCP, _IPV4
     mine = None if shard is None else shard.tcp
@@ -124,12 +128,13 @@ def _trusted(window: bytes) -> int:
     return len(window) if len(window) <= MAX_CAPTURED else 0
 
 
-def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | None) -> Iterator[Segment]:
+def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | None) -> Generator[Segment, None, None]:
     """The same for pcapng: enhanced packet blocks of little-endian sections, Ethernet interfaces."""
-    header, word, headers, payloads, tcp, ipv4 = _BLOCK, _WORD, _HEADERS, _PAYLOAD, TCP, _IPV4
+    following, headers, payloads, tcp, ipv4 = _NEXT_BLOCK, _HEADERS, _PAYLOAD, TCP, _IPV4
     mine = None if shard is None else shard.tcp
     source = reader.source
     interfaces, count, clocks = reader.interfaces, len(reader.interfaces), _clocks(reader)
+    known = False
     current = upper = -1
     factor = base = 0
     window, size = source.window, _trusted(source.window)
@@ -137,13 +142,14 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | N
     frame = reader.frame
     while True:
         try:
-            block, length, interface, high, low, captured = header(window, position)
+            if not known:
+                block, length, interface, high, low, captured = _BLOCK(window, position)
             start = position + _BLOCK_SIZE
             kind, first, total, fragment, protocol, key, sequence, acknowledgement, words, flags = headers(
                 window, start
             )
             after = position + length
-            (again,) = word(window, after - 4)
+            again, block_, length_, interface_, high_, low_, captured_ = following(window, after - 4)
         except struct.error:
             pass  # the edge of the window, or a short block: the plain path knows which
         else:
@@ -166,9 +172,12 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | N
                     base += (high << 32) * factor
                 frame += 1
                 position = after
+                time_ns = base + low * factor
+                block, length, interface, high, low, captured = block_, length_, interface_, high_, low_, captured_
+                known = True
                 if mine is None or mine[key]:
                     yield (
-                        base + low * factor,
+                        time_ns,
                         frame,
                         tcp,
                         key,
@@ -179,6 +188,7 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | N
                         0,
                     )
                 continue
+        known = False
         reader.frame, source.position = frame, position
         packet = reader.next()
         if packet is None:

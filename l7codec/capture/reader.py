@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
@@ -37,10 +37,11 @@ def open_reader(source: Source) -> FileReader:
 class CaptureReader(Generic[Item]):
     """An iterator over what is in a capture file, and what is worth knowing about the file; a context manager, too."""
 
+    _items: Generator[Item, None, None]
+
     def __init__(self, path: CapturePath) -> None:
         self._source = open_source(path)
         self._reader = open_reader(self._source)
-        self._items: Iterator[Item] = iter(())
 
     @property
     def warnings(self) -> list[CaptureWarning]:
@@ -60,7 +61,7 @@ class CaptureReader(Generic[Item]):
 
     def close(self) -> None:
         """Close the file and give nothing more. Closing twice is fine."""
-        self._items = iter(())
+        self._items.close()
         self._source.close()
 
     def __enter__(self) -> Self:
@@ -79,7 +80,7 @@ class PacketReader(CaptureReader[Packet]):
         super().__init__(path)
         self._items = self._read()
 
-    def _read(self) -> Iterator[Packet]:
+    def _read(self) -> Generator[Packet, None, None]:
         while (packet := self._reader.next()) is not None:
             yield packet
 

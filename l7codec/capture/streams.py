@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import count
 
 from .dissect import TCP, Dissector, Segment
@@ -70,7 +70,7 @@ class StreamReader(_Dissecting[Piece]):
         """The packet being worked on: the order in which pieces are given out, for merging the output of workers."""
         self._items = self._read()
 
-    def _read(self) -> Iterator[Piece]:
+    def _read(self) -> Generator[Piece, None, None]:
         tcp = self._tcp.receive
         udp = self._udp.receive
         for time_ns, frame, transport, key, sequence, acknowledgement, flags, payload, missing in self._segments:

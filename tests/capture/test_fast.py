@@ -108,7 +108,10 @@ def test_the_fast_path_reads_the_plain_packets_itself():
     packet = ethernet(ipv4(tcp(b"data", 1, 1, PSH | ACK, options=bytes(12))))
     for data, plain in (
         (pcap_header() + record(packet) * 50, []),
-        (section() + interface() + enhanced(packet) * 50, [1]),  # `next` goes from the interface to the first packet
+        (
+            section() + interface() + enhanced(packet) * 50,
+            [1, 50],
+        ),  # `next` goes from the interface to a packet; the edge
     ):
         source = open_source(io.BytesIO(data))
         dissector = Watched()

@@ -584,3 +584,9 @@ def test_a_stream_reader_can_be_closed_early():
     with read_streams(io.BytesIO(CASES["retransmitted"][0].file())) as pieces:
         assert next(pieces).data == b"aa"
     assert list(pieces) == []
+    reader = read_streams(io.BytesIO(CASES["retransmitted"][0].file()))
+    given = 0
+    for _ in reader:
+        given += 1
+        reader.close()
+    assert given == 1
