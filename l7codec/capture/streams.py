@@ -70,6 +70,14 @@ class StreamReader(_Dissecting[Piece]):
         """The packet being worked on: the order in which pieces are given out, for merging the output of workers."""
         self._items = self._read()
 
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many packets gave no bytes to any stream, by reason; complete when everything was read."""
+        skipped = super().skipped
+        if self._tcp.strays:
+            skipped["tcp segment outside its connection"] = self._tcp.strays
+        return skipped
+
     def _read(self) -> Generator[Piece, None, None]:
         tcp = self._tcp.receive
         udp = self._udp.receive

@@ -61,6 +61,8 @@ class TcpTable(FlowTable):
         self._lingering: deque[Flow] = deque()
         self._tick = max(1, limits.hole_time // 2)
         self._tick_at = 0
+        self.strays = 0
+        """Segments with data that fitted no connection, and that nothing confirmed to begin a new one."""
 
     @property
     def held(self) -> int:
@@ -297,6 +299,8 @@ class TcpTable(FlowTable):
             self._close(flow, End.REUSED, out)
             self._receive(segment, out)
         else:
+            if segment[7]:
+                self.strays += 1
             half.candidate = segment
             half.plain = half.peer.plain = False
 
@@ -314,6 +318,8 @@ class TcpTable(FlowTable):
             size = len(payload) + missing
             first += bool(opening & _SYN)
             if (0 if opening & _SYN else size) <= (number - first) & _MASK <= size:
+                if payload:
+                    self.strays -= 1
                 self._close(half.flow, End.REUSED, out)
                 self._receive(candidate, out)
                 self._receive(segment, out)

@@ -59,6 +59,10 @@ CASES: dict[str, tuple[Talk, list[str]]] = {
         Talk().handshake().c(b"aa").s(b"ok", ack=7).c(b"cc", at=7),
         ["1 c aa", "1 s ok", "1 c gap 5 cc"],
     ),
+    "a hole acknowledged just up to what follows": (
+        Talk().handshake().c(b"cc", at=4).s(ack=4).c(b"aabb", at=0),
+        ["1 c gap 4 cc"],
+    ),
     "a hole acknowledged in part still waits": (
         Talk().handshake().c(b"cc", at=6).s(ack=3).c(b"aaabbb", at=0),
         ["1 c aaabbb", "1 c cc"],
@@ -197,6 +201,10 @@ CASES: dict[str, tuple[Talk, list[str]]] = {
     "ports used again, neither end nor SYN captured": (
         Talk().handshake().c(b"a").again(2**31).c(b"b").c(b"c"),
         ["1 c a", "1 c reused", "1 s reused", "2 c b", "2 c c"],
+    ),
+    "ports used again, neither end nor SYN captured, an acknowledgement tells": (
+        Talk().handshake().c(b"a").again(2**31).c(b"b").again(999, 1999).c(b"a", at=0).again(2**31).s(ack=1),
+        ["1 c a", "1 c reused", "1 s reused", "2 c b"],
     ),
     "ports used again after FIN, SYN not captured": (
         Talk().handshake().c(b"a", flags=FIN).s(flags=FIN).again().c(b"b").s(b"c"),
@@ -578,6 +586,17 @@ def test_segments():
     assert reader.warnings == []
     assert reader.offset == len(data)
     assert list(read_segments(io.BytesIO(data), shard=(0, 1)))[3][7] == b"ping"
+
+
+def test_a_segment_that_fits_no_connection_is_counted():
+    talk = Talk().handshake().c(b"a").c(b"far", at=2**31).c(b"far", at=2**31).c(b"b", at=1).c(b"far", at=2**31 + 9)
+    reader = read_streams(io.BytesIO(talk.file()))
+    assert b"".join(piece.data for piece in reader) == b"ab"
+    assert reader.skipped == {"tcp segment outside its connection": 3}
+    talk = Talk().handshake().c(b"a").again(2**31).c(b"b").c(b"c")
+    reader = read_streams(io.BytesIO(talk.file()))
+    assert b"".join(piece.data for piece in reader) == b"abc"
+    assert reader.skipped == {}
 
 
 def test_a_stream_reader_can_be_closed_early():
