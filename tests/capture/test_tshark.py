@@ -51,6 +51,8 @@ OTHER_STREAMS = {
     "FIN with data behind a hole that never fills": "stalls at the hole",
     "cut and out of order": "stalls at the bytes that the snap length cut",
     "cut to nothing": "gives nothing of the stream",
+    "a hole acknowledged just up to what follows": "waits for what comes after that, and here the bytes come late",
+    "ports used again, neither end nor SYN captured, an acknowledgement tells": "takes it for the old connection",
     "RST with text": "counts the text as data",
     "a forged SYN splits nothing": "begins a new connection at the first SYN it sees",
     "ports used again after FIN, SYN not captured": "takes it for the old connection, with a gap",
