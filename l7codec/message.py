@@ -117,7 +117,12 @@ class Message:
         try:
             return _read_body(self)
         except BodyError as error:
+            error.__context__ = None  # which would keep the frames it came from
             return error
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """All but the body, which is computed again."""
+        return None, {name: getattr(self, name) for name in self.__slots__ if name != "_body"}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):
@@ -169,7 +174,7 @@ def to_dict(message: Message, body: bool = False) -> dict[str, Any]:
         "side": str(message.side),
         "id": message.id,
         "size": message.size,
-        "error": None if error is None else str(error),
+        "error": None if error is None else _plain_text(str(error)),
         "metadata": {_plain_text(key): _plain(value) for key, value in message.metadata.items()},
     }
     if message.missing:
@@ -179,21 +184,29 @@ def to_dict(message: Message, body: bool = False) -> dict[str, Any]:
             row["body"] = _plain(message.body)
         except BodyError as bad:
             row["body"] = None
-            row["error"] = row["error"] or str(bad)
+            row["error"] = row["error"] or _plain_text(str(bad))
     return row
 
 
 def _plain_text(text: str) -> str:
-    """A metadata name; a header's name may hold bytes that are not UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A metadata name or an error's words; a header's name may hold bytes that are not UTF-8."""
+    return _octets(text).decode("utf-8", "backslashreplace")
 
 
 def _text_or_bytes(value: str) -> Any:
     try:
         value.encode()
     except UnicodeEncodeError:
-        return _bytes(value.encode("utf-8", "surrogateescape"))
+        return _bytes(_octets(value))
     return value
+
+
+def _octets(text: str) -> bytes:
+    """The bytes that `text` was read from; or, where a payload had other lone surrogates, something like UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _bytes(value: bytes) -> Any:
@@ -205,6 +218,9 @@ def _float(value: float) -> Any:
     return value if math.isfinite(value) else {"$float": repr(value)}
 
 
+_INT_BITS = 4096  # the interpreter refuses to write much longer numbers in decimal
+
+
 def _plain(root: Any) -> Any:
     """`root` as JSON data. Works on a stack of its own: bodies may be nested as deep as Limits allow."""
     top: list[Any] = []
@@ -212,9 +228,15 @@ def _plain(root: Any) -> Any:
     while todo:
         value, put = todo.pop()
         if hasattr(value, "to_plain"):  # a protocol's own value class says how it reads
-            todo.append((value.to_plain(), put))
-        elif value is None or isinstance(value, bool | int):
+            plain = value.to_plain()
+            if isinstance(plain, dict):
+                _plain_row(plain, put, todo)
+            else:
+                todo.append((plain, put))
+        elif value is None or isinstance(value, bool):
             put(value)
+        elif isinstance(value, int):
+            put(value if value.bit_length() <= _INT_BITS else {"$int": hex(value)})
         elif isinstance(value, str):
             put(_text_or_bytes(value))
         elif isinstance(value, bytes | bytearray | memoryview):
@@ -233,20 +255,25 @@ def _plain(root: Any) -> Any:
 def _plain_mapping(value: dict[Any, Any], put: Callable[[Any], None], todo: list[Any]) -> None:
     names = [_name(key) for key in value]
     if None not in names and len(set(names)) == len(names):
-        row: dict[Any, Any] = dict.fromkeys(names)
-        put(row)
-        todo.extend((item, _setter(row, name)) for name, item in zip(names, value.values(), strict=True))
+        _plain_row(dict(zip(names, value.values(), strict=True)), put, todo)
     else:  # keys that JSON cannot have
-        todo.append(({"$map": [[key, item] for key, item in value.items()]}, put))
+        _plain_row({"$map": [[key, item] for key, item in value.items()]}, put, todo)
+
+
+def _plain_row(value: dict[Any, Any], put: Callable[[Any], None], todo: list[Any]) -> None:
+    row: dict[Any, Any] = dict.fromkeys(value)
+    put(row)
+    todo.extend((item, _setter(row, name)) for name, item in value.items())
 
 
 def _name(key: Any) -> str | None:
+    """A dict's key as a JSON name; None where that could be mistaken for another key, or for one of our marks."""
     if isinstance(key, bytes):
         try:
-            return key.decode()
+            key = key.decode()
         except UnicodeDecodeError:
             return None
-    return key if isinstance(key, str) and key.isprintable() else None
+    return key if isinstance(key, str) and key.isprintable() and not key.startswith("$") else None
 
 
 def _setter(container: Any, key: Any) -> Callable[[Any], None]:
