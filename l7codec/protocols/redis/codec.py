@@ -83,10 +83,13 @@ class RedisCodec(Codec):
         """One command of the client's, or one value of the server's. Raises RemoteProtocolError."""
         if side is CLIENT or self._session.streaming:
             return self._decode_command(side, buffer)
-        if self._session.replicating and not buffer.held:
+        if self._session.transferring:
+            return self._decode_transfer(side, buffer)
+        if not buffer.held and (awaited := self._session.awaits(self.pending)):
             if buffer.data[buffer.position] == 10:
-                return Message("redis", HEARTBEAT, side, {}, buffer.take(1))
-            if self._session.transfers(self.pending, buffer.data[buffer.position]):
+                return self._heartbeat(side, buffer)
+            if awaited == "SYNC" and buffer.data[buffer.position] == 36:  # $: the data set is the answer
+                self._session.begin_transfer()
                 return self._decode_transfer(side, buffer)
         scan = self._scans[side]
         size = scan.reply(buffer)
@@ -125,12 +128,18 @@ class RedisCodec(Codec):
             raise buffer.fail("unbalanced quotes in request")
         if words and words[0].lower() in (b"post", b"host:"):  # a browser was made to talk to us
             raise buffer.fail("an HTTP request, which redis-server refuses to take for a command")
-        raw = buffer.take(end + 1 - start)
-        if not words and raw == b"\n" and self._session.replicating:
-            return Message("redis", HEARTBEAT, side, {}, raw)
-        return self._command(side, words, raw)
+        if end == start and self._session.replicating:
+            return self._heartbeat(side, buffer)
+        return self._command(side, words, buffer.take(end + 1 - start))
+
+    def _heartbeat(self, side: Side, buffer: ReceiveBuffer) -> Message:
+        """A line feed, which replicas and masters send each other while they are busy."""
+        metadata: Metadata = {"redis.replication": "stream"} if self._session.streaming else {}
+        return Message("redis", HEARTBEAT, side, metadata, buffer.take(1))
 
     def _decode_transfer(self, side: Side, buffer: ReceiveBuffer) -> Message | None:
+        if not buffer.held and buffer.data[buffer.position] == 10 and not self._session.begun:
+            return self._heartbeat(side, buffer)
         found = self._session.next_piece(buffer)
         if found is None:
             return None
@@ -166,7 +175,7 @@ class RedisCodec(Codec):
                 return ()
             read, commands = self._batch_commands, True
         else:
-            if self._session.careful:  # an outstanding request may change how what follows is read
+            if self._is_careful():
                 return ()
             read, commands = self._batch_replies, False
         size = self._windows[side]
@@ -217,7 +226,7 @@ class RedisCodec(Codec):
         rest = len(data) - position
         if unfinished and rest < _LEAST_WINDOW:
             buffer.wait(rest + 1)  # with the next piece it is one of the next batch
-        if streaming:
+        if side is not CLIENT and streaming:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
         return messages
@@ -330,6 +339,14 @@ class RedisCodec(Codec):
             return len(tokens), position, True
         return index + data.count(b"\r\n", start, position), position, False
 
+    def _is_careful(self) -> bool:
+        """Whether what the server sends must be read one by one: a message may change how the next one is read."""
+        if self._session.careful:
+            if self.pending:
+                return True
+            self._session.careful = False
+        return self._session.transferring
+
     # -- describing ---------------------------------------------------------------------------------------------
 
     def _command(self, side: Side, args: Sequence[bytes], raw: bytes, hole: int | None = None) -> Message:
@@ -346,7 +363,7 @@ class RedisCodec(Codec):
             metadata["redis.write"] = command.may_write
             if hole is None or (command.shape == ONE_KEY and len(args) > 1):
                 error = self._keys(command, args, metadata)
-        if self._session.streaming:
+        if side is not CLIENT:
             metadata["redis.replication"] = "stream"
         if hole is not None:
             error = BodyError("redis", hole, "bytes are missing from here on")

@@ -30,16 +30,17 @@ _LONGEST_HEADER: Final = len("$EOF:") + _MARK + 2
 
 
 class Replication:
-    """Frames one data set; each method gives the bytes of one message from `position`, or None, after `wait`."""
+    """Frames one data set; `next` gives the bytes of one message from `position` on, or None after `wait`."""
 
-    __slots__ = ("_left", "_mark", "_searched", "done")
+    __slots__ = ("_left", "_mark", "begun", "done")
 
     def __init__(self) -> None:
         self._left = -1  # bytes still to come, where that is known
         self._mark = b""  # what ends it, where that is not
-        self._searched = 0  # bytes of the present piece in which the mark does not begin
+        self.begun = False
+        """Its first line has been read."""
         self.done = False
-        """The data set is over; commands follow."""
+        """It is over; commands follow."""
 
     def next(self, buffer: ReceiveBuffer) -> tuple[int, str] | None:
         """Bytes of the next message, and which part of the transfer it is: "header", "rdb" or "end"."""
@@ -65,6 +66,7 @@ class Replication:
         else:
             self._left = int(found[1])
             self.done = self._left == 0
+        self.begun = True
         return end + 1 - start, "header"
 
     def _counted_piece(self, buffer: ReceiveBuffer) -> tuple[int, str] | None:
@@ -77,17 +79,17 @@ class Replication:
         return size, "rdb"
 
     def _marked_piece(self, buffer: ReceiveBuffer) -> tuple[int, str] | None:
+        """The mark, or the data up to it, or `PIECE` bytes in which it does not begin."""
         data, start, mark = buffer.data, buffer.position, self._mark
-        enough = PIECE + _MARK - 1  # a mark that begins in this piece ends within so many bytes
-        found = data.find(mark, start + self._searched, start + enough) - start
-        if found == 0:
+        left = PIECE - buffer.held  # bytes of this piece that have not been looked through
+        found = data.find(mark, start, start + left + _MARK - 1)
+        if found == start and not buffer.held:
             self.done = True
             return _MARK, "end"
-        if found < 0:
-            if len(data) - start < enough:
-                self._searched = max(len(data) - start - _MARK + 1, 0)
-                buffer.wait(enough, delimiter=mark[-1:])
-                return None
-            found = PIECE
-        self._searched = 0
-        return found, "rdb"
+        if found >= 0:
+            return found - start, "rdb"
+        if len(data) - start >= left + _MARK - 1:
+            return left, "rdb"
+        buffer.hold(max(len(data) - start - _MARK + 1, 0))
+        buffer.wait(len(data) - buffer.position + 1)
+        return None

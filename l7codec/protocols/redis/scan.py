@@ -75,7 +75,7 @@ class Scan:
             if line is None:
                 return None
             count = int(line[1:]) if _COUNT.fullmatch(line, 1) else _INT_MAX + 1
-            if not -_INT_MAX - 1 <= count <= _INT_MAX:
+            if not -(2**63) <= count <= _INT_MAX:
                 raise buffer.fail("invalid multibulk length")
             if count > self._limits.items:
                 raise buffer.exceed(f"invalid multibulk length: {count} is over the limit of {self._limits.items}")
@@ -128,6 +128,9 @@ class Scan:
                 return None
             self._value(buffer, line, position)
             position += len(line) + 2
+            if buffer.held + position - buffer.position > self._limits.message:
+                reason = f"a message of more than the limit of {self._limits.message} bytes"
+                raise buffer.exceed(reason, position - buffer.position)
 
     def _value(self, buffer: ReceiveBuffer, line: bytes, position: int) -> None:
         """Take note of one line: a value, the beginning of one, or the end of a streamed one."""
@@ -252,4 +255,6 @@ class Scan:
 
 
 def _shown(line: bytes) -> str:
-    return ascii(line[:1].decode("latin-1"))
+    """The first byte in quotes, as redis-server has it: what is no character of a line stands for itself, escaped."""
+    first = line[:1] or b" "  # the CR at the line's end, which redis-server blanks out
+    return f"'{first.decode('ascii', 'backslashreplace')}'"
