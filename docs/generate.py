@@ -88,7 +88,9 @@ def described(node: ast.ClassDef | ast.FunctionDef) -> str:
     if isinstance(node, ast.FunctionDef):
         return function(node, "##")
     bases = ", ".join(ast.unparse(base) for base in node.bases)
-    init = next((member for member in node.body if isinstance(member, ast.FunctionDef) and member.name == "__init__"), None)
+    init = next(
+        (member for member in node.body if isinstance(member, ast.FunctionDef) and member.name == "__init__"), None
+    )
     head = f"class {node.name}({bases})" if init is None else f"{node.name}({arguments(init)})"
     parts = [f"## {node.name}", f"```text\n{head}\n```", markdown(ast.get_docstring(node) or "")]
     attributes = [f"- `{name}`: {' '.join(text.split())}" for name, text in documented(node)]

@@ -103,14 +103,14 @@ COMMANDS_ON_PAGES = [
 @pytest.mark.parametrize(("command", "output"), COMMANDS_ON_PAGES)
 def test_commands_on_pages(command: str, output: str) -> None:
     shell = re.sub(r"(?<!\S)python(?=\s)", shlex.quote(sys.executable), command)
-    done = subprocess.run(
-        ["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert doctest.OutputChecker().check_output(output, done.stdout, OPTIONS), done.stdout + done.stderr
 
 
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(l7codec.__path__, "l7codec.") if not module.name.endswith("__main__")
+    module.name
+    for module in pkgutil.walk_packages(l7codec.__path__, "l7codec.")
+    if not module.name.endswith("__main__")
 )
 
 
