@@ -2,11 +2,11 @@ r"""Redis: RESP2 and RESP3, both directions.
 
     >>> import l7codec
     >>> from l7codec.protocols import redis
-    >>> [request] = l7codec.decode("redis", b"*2\\r\\n$3\\r\\nGET\\r\\n$6\\r\\nuser:1\\r\\n")
+    >>> [request] = l7codec.decode("redis", b"*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n")
     >>> request.metadata
     {'method': 'GET', 'keys': ('user:1',), 'redis.slot': 10778, 'redis.write': False}
     >>> l7codec.encode(request, {"redis.key_prefix": "tenant:"})
-    b'*2\\r\\n$3\\r\\nGET\\r\\n$13\\r\\ntenant:user:1\\r\\n'
+    b'*2\r\n$3\r\nGET\r\n$13\r\ntenant:user:1\r\n'
 
 A request's body is its arguments, a list of bytes. A reply's body is its value, see `values`.
 """

@@ -360,9 +360,9 @@ class RedisCodec(Codec):
             metadata["method"] = command.name
             if command.shape == CONTAINER and len(args) > 1 and (name := _folded(args[1])):
                 metadata["method"] = f"{command.name} {name}"
-            metadata["redis.write"] = command.may_write
             if hole is None or (command.shape == ONE_KEY and len(args) > 1):
                 error = self._keys(command, args, metadata)
+            metadata["redis.write"] = command.may_write
         if side is not CLIENT:
             metadata["redis.replication"] = "stream"
         if hole is not None:
