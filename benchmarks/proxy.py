@@ -91,6 +91,7 @@ def _parsing(raw: bytes) -> dict[str, Callable[[], object]]:
 def _building(version: int) -> dict[str, Callable[[], object]]:
     try:
         from ipaddress import IPv4Address
+        from socket import SOCK_STREAM
 
         from proxyprotocol.result import ProxyResultIPv4
         from proxyprotocol.v1 import ProxyProtocolV1
@@ -101,6 +102,6 @@ def _building(version: int) -> dict[str, Callable[[], object]]:
 
     def run() -> object:
         ends = ((IPv4Address(address), port) for address, port in (SOURCE, DESTINATION))
-        return codec.pack(ProxyResultIPv4(*ends))
+        return codec.pack(ProxyResultIPv4(*ends, protocol=SOCK_STREAM))
 
     return {"proxy-protocol": run}

@@ -56,7 +56,7 @@ from typing import Any
 from ..codec import Codec
 from ..errors import MissingExtra, UnknownProtocol
 from ..message import Kind, Message, Side
-from ..registry import codec_class, protocols
+from ..registry import codec_class, protocol_names
 from ..stream import decode
 
 try:
@@ -271,7 +271,7 @@ def _hypothesis_setup_hook() -> None:
 
 def _any_message() -> SearchStrategy[Message]:
     known = []
-    for protocol in protocols():
+    for protocol in protocol_names():
         try:
             known.append(messages(protocol))
         except UnknownProtocol:  # a codec that somebody registered without strategies

@@ -41,6 +41,11 @@ ONEWAY: Final = Kind.ONEWAY
 PUSH: Final = Kind.PUSH
 HEARTBEAT: Final = Kind.HEARTBEAT
 
+# To look for a byte by its number takes a tenth of the time that it takes by a bytes object.
+_LF: Final = 10
+_CR: Final = 13
+_BRACE: Final = 123  # {
+
 # Bytes split at CR LF in one go: so many that splitting pays, so few that the messages do not set off the garbage
 # collector (which would go over all of them) and that little is wasted where the pieces fall out of step.
 _WINDOW: Final = 1 << 16
@@ -226,7 +231,7 @@ class RedisCodec(Codec):
         rest = len(data) - position
         if unfinished and rest < _LEAST_WINDOW:
             buffer.wait(rest + 1)  # with the next piece it is one of the next batch
-        if streaming and side is not CLIENT:
+        if side is not CLIENT and streaming:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
         return messages
@@ -282,7 +287,7 @@ class RedisCodec(Codec):
                 metadata: Metadata = {
                     "method": known[0],
                     "keys": (key_text,),
-                    "redis.slot": slot(key) if b"{" in key else crc_hqx(key, 0) & 0x3FFF,
+                    "redis.slot": slot(key) if _BRACE in key else crc_hqx(key, 0) & 0x3FFF,
                     "redis.write": known[1],
                 }
                 append(Message("redis", kind, side, metadata, data[position:end]))
@@ -321,7 +326,7 @@ class RedisCodec(Codec):
                     end = _end_of_values(head, pieces, data, position, self.limits.depth)
                     if end < 0:
                         break
-                elif b"\n" in head or b"\r" in head:
+                elif _LF in head or _CR in head:
                     break
                 else:
                     end = position + len(head) + 2
@@ -360,9 +365,9 @@ class RedisCodec(Codec):
             metadata["method"] = command.name
             if command.shape == CONTAINER and len(args) > 1 and (name := _folded(args[1])):
                 metadata["method"] = f"{command.name} {name}"
-            metadata["redis.write"] = command.may_write
             if hole is None or (command.shape == ONE_KEY and len(args) > 1):
                 error = self._keys(command, args, metadata)
+            metadata["redis.write"] = command.may_write
         if side is not CLIENT:
             metadata["redis.replication"] = "stream"
         if hole is not None:
@@ -447,27 +452,25 @@ class RedisCodec(Codec):
     def rewrite(cls, message: Message, edits: Edits) -> bytes:
         """With another command, other keys, or another body altogether; an inline request becomes an array.
 
-        `keys` replaces every key, in order; `redis.key_prefix` is put before every key, `redis.strip_prefix` taken
+        Of a reply the body can be replaced; of an invalidation the keys, too. `keys` replaces every key, in order; `redis.key_prefix` is put before every key, `redis.strip_prefix` taken
         from those that have it; `method` replaces the command's words.
         """
         if message.metadata.get("redis.replication") not in (None, "stream"):
             raise LocalProtocolError("redis", 0, "a data set cannot be edited")
         if message.side is not CLIENT and "redis.replication" not in message.metadata:
-            if edits.keys() != {"body"}:
-                raise LocalProtocolError("redis", 0, "of a reply only the body can be edited")
-            return pack_value(edits["body"], 3 if message.metadata.get("redis.resp") == 3 else 2)
+            return _rewrite_reply(message, edits)
         args = arguments(message.raw)
         if "body" in edits:
+            _check_command(edits["body"])
             args = [_octets(arg) for arg in edits["body"]]
         command = lookup(args)
         if edits.keys() - {"body", "method"}:
-            _edit_keys(args, command, edits)
+            _edit_keys(args, [] if command is None else key_positions(command, args), edits)
         if "method" in edits:
-            words = 2 if command is not None and command.shape == CONTAINER else 1
-            words = 2 if command is not None and " " in command.name else words
-            args[:words] = _octets(edits["method"]).split(b" ") if edits["method"] else []
-        if not args:
-            raise LocalProtocolError("redis", 0, "a command has at least a name")
+            if not isinstance(edits["method"], str) or not edits["method"]:
+                raise LocalProtocolError("redis", 0, "a command has at least a name")
+            container = command is not None and (command.shape == CONTAINER or " " in command.name)
+            args[: 2 if container else 1] = octets(edits["method"]).split(b" ")
         return pack(args)
 
     @classmethod
@@ -565,7 +568,7 @@ def _end_of_values(head: bytes, pieces: Iterator[bytes], data: bytes, position: 
                 if arrays >= depth:  # too deep, perhaps
                     return -1
                 left += count
-            elif line not in _SHORT_REPLIES and (line[:1] not in _LINE or b"\n" in line or b"\r" in line):
+            elif line not in _SHORT_REPLIES and (line[:1] not in _LINE or _LF in line or _CR in line):
                 return -1
             position += len(line) + 2
         left -= 1
@@ -686,16 +689,35 @@ def _channels(method: str, args: Sequence[bytes]) -> Sequence[bytes]:
     return args[1:2] if method in ("PUBLISH", "SPUBLISH") else ()
 
 
-def _edit_keys(args: list[bytes], command: Command | None, edits: Edits) -> None:
-    positions = [] if command is None else key_positions(command, args)
+def _edit_keys(args: list[Any], positions: Sequence[int], edits: Edits) -> None:
+    """Write the keys that `edits` say in place of those at `positions`; an argument may be a key twice."""
     keys = edits.get("keys")
-    if "keys" in edits and (keys is None or isinstance(keys, str) or len(keys) != len(set(positions))):
-        raise LocalProtocolError("redis", 0, f"the command has {len(set(positions))} keys, and as many must be given")
+    if "keys" in edits and (keys is None or isinstance(keys, str | bytes) or len(keys) != len(positions)):
+        raise LocalProtocolError("redis", 0, f"there are {len(positions)} keys, and as many must be given")
     prefix = _octets(edits.get("redis.key_prefix") or b"")
     strip = _octets(edits.get("redis.strip_prefix") or b"")
-    for index, position in enumerate(dict.fromkeys(positions)):
+    written: dict[int, bytes] = {}
+    for index, position in enumerate(positions):
         key = args[position] if keys is None else _octets(keys[index])
+        if written.setdefault(position, key) != key:
+            raise LocalProtocolError("redis", 0, f"argument {position} is two keys at once and cannot become different")
+    for position, key in written.items():
         args[position] = prefix + key.removeprefix(strip)
+
+
+def _rewrite_reply(message: Message, edits: Edits) -> bytes:
+    """With another body; an invalidation also with other keys."""
+    resp = 3 if message.metadata.get("redis.resp") == 3 else 2
+    if edits.keys() == {"body"}:
+        return pack_value(edits["body"], resp)
+    if "body" in edits or "method" in edits or message.metadata.get("redis.push") != "invalidate":
+        raise LocalProtocolError("redis", 0, "of a reply only the body can be edited, of an invalidation also the keys")
+    value = message.body
+    if len(value) > 1 and isinstance(value[1], list) and all(isinstance(key, bytes) for key in value[1]):
+        keys = value[1].copy()
+        _edit_keys(keys, range(len(keys)), edits)
+        return pack_value(Push([value[0], keys, *value[2:]]), resp)
+    return message.raw
 
 
 def _describe_error(message: Message, words: str | None = None) -> None:

@@ -260,7 +260,8 @@ class Session:
             pending.lose_order(SERVER)  # what it says is needed, and is missing
             return None
         start = message.raw[:1]
-        if message.kind is PUSH:
+        if message.kind is PUSH or start == b">":  # what another leg has paired comes as a response
+            message.kind = PUSH
             if first is not None and self._confirms(message, first, method):
                 return self._confirmation(message, first, pending)
             self._note(message, pending)
