@@ -452,8 +452,9 @@ class RedisCodec(Codec):
     def rewrite(cls, message: Message, edits: Edits) -> bytes:
         """With another command, other keys, or another body altogether; an inline request becomes an array.
 
-        Of a reply the body can be replaced; of an invalidation the keys, too. `keys` replaces every key, in order; `redis.key_prefix` is put before every key, `redis.strip_prefix` taken
-        from those that have it; `method` replaces the command's words.
+        Of a reply the body can be replaced; of an invalidation the keys, too. `keys` replaces every key, in order;
+        `redis.key_prefix` is put before every key, `redis.strip_prefix` taken from those that have it; `method`
+        replaces the command's words.
         """
         if message.metadata.get("redis.replication") not in (None, "stream"):
             raise LocalProtocolError("redis", 0, "a data set cannot be edited")
