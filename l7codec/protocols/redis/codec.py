@@ -41,6 +41,11 @@ ONEWAY: Final = Kind.ONEWAY
 PUSH: Final = Kind.PUSH
 HEARTBEAT: Final = Kind.HEARTBEAT
 
+# What stands behind the messages that a batch has read:
+_ODD: Final = object()  # something that takes a closer look
+_CUT_OFF: Final = object()  # the beginning of a message, which may yet be wrong
+_BEGUN: Final = object()  # the beginning of a good one
+
 # To look for a byte by its number takes a tenth of the time that it takes by a bytes object.
 _LF: Final = 10
 _CR: Final = 13
@@ -191,10 +196,13 @@ class RedisCodec(Codec):
         index, position = 0, start
         unfinished = False
         while True:
-            index, position, cut = read(side, tokens, index, data, position, messages)
-            if cut and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
+            index, position, why = read(side, tokens, index, data, position, messages)
+            if why is not _ODD and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
                 break
             if position == len(data):
+                break
+            if why is _BEGUN:
+                unfinished = True
                 break
             # Not as plain as that: frame this one message. The pieces behind it stay as they are.
             if commands and (found := _read_command(data, position, start + len(window))):
@@ -238,8 +246,8 @@ class RedisCodec(Codec):
 
     def _batch_commands(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
-    ) -> tuple[int, int, bool]:
-        """Read plain commands off `tokens`; index and position of the first that is not, and whether it is cut off."""
+    ) -> tuple[int, int, object]:
+        """Read plain commands off `tokens`; index and position of the first that is not one, and what it is."""
         kind = REQUEST if side is CLIENT else ONEWAY
         total = len(tokens)
         append = messages.append
@@ -249,9 +257,9 @@ class RedisCodec(Codec):
             count = _COUNTS[head]
             stop = index + 1 + 2 * count
             if count == 0:
-                return index, position, False
+                return index, position, _ODD
             if stop > total:
-                return index, position, True
+                return index, position, _CUT_OFF
             # Two and three arguments are most of all traffic; unrolled, they take half the time.
             if count == 3:
                 _, line, name, key_line, key, value_line, value = tokens[index:stop]
@@ -261,20 +269,20 @@ class RedisCodec(Codec):
                     or key_span != len(key_line) + len(key) + 4
                     or value_span != len(value_line) + len(value) + 4
                 ):
-                    return index, position, False
+                    return index, position, _ODD
                 end = position + 4 + span + key_span + value_span
             elif count == 2:
                 _, line, name, key_line, key = tokens[index:stop]
                 span, key_span = spans[line], spans[key_line]
                 if span != len(line) + len(name) + 4 or key_span != len(key_line) + len(key) + 4:
-                    return index, position, False
+                    return index, position, _ODD
                 end = position + 4 + span + key_span
             else:
                 end = position + len(head) + 2
                 for line, value in zip(tokens[index + 1 : stop : 2], tokens[index + 2 : stop : 2], strict=True):
                     span = spans[line]
                     if span != len(line) + len(value) + 4:
-                        return index, position, False
+                        return index, position, _ODD
                     end += span
                 name = tokens[index + 2]
                 key = tokens[index + 4] if count > 1 else b""
@@ -294,14 +302,14 @@ class RedisCodec(Codec):
             else:
                 append(self._command(side, tokens[index + 2 : stop : 2], data[position:end]))
             index, position = stop, end
-        return index, position, True
+        return index, position, _CUT_OFF
 
     def _batch_replies(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
-    ) -> tuple[int, int, bool]:
+    ) -> tuple[int, int, object]:
         """The same for replies: short ones, strings, numbers, arrays of them."""
         ok: Metadata = {"status": "ok", "redis.resp": self._session.resp}
-        append = messages.append
+        described, append = ok.copy, messages.append
         size_of, short = _STRINGS.get, _SHORT_REPLIES.get
         start = position
         pieces = iter(tokens[index:] if index else tokens)
@@ -313,12 +321,12 @@ class RedisCodec(Codec):
                     end = position + span
                     if size != len(next(pieces)) and not _skip(pieces, data, position + len(head) + 2, end):
                         break
-                    append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
+                    append(Message("redis", RESPONSE, side, described(), data[position:end]))
                     position = end
                     continue
                 raw = short(head)
                 if raw is not None:
-                    append(Message("redis", RESPONSE, side, ok.copy(), raw))
+                    append(Message("redis", RESPONSE, side, described(), raw))
                     position += len(raw)
                     continue
                 kind = head[:1]
@@ -336,13 +344,13 @@ class RedisCodec(Codec):
                         continue
                     if kind not in _LINE:
                         break
-                append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
+                append(Message("redis", RESPONSE, side, described(), data[position:end]))
                 position = end
             else:
-                return len(tokens), position, True
-        except StopIteration:  # inside a message
-            return len(tokens), position, True
-        return index + data.count(b"\r\n", start, position), position, False
+                return len(tokens), position, _CUT_OFF
+        except StopIteration:  # inside a message: of a short string's first line it is known that nothing is wrong
+            return len(tokens), position, _BEGUN if head in _STRINGS else _CUT_OFF
+        return index + data.count(b"\r\n", start, position), position, _ODD
 
     def _is_careful(self) -> bool:
         """Whether what the server sends must be read one by one: a message may change how the next one is read."""
