@@ -17,7 +17,7 @@ from l7codec import Message, Side, encode, strategies
 from l7codec.registry import codec_class
 from tests import laws, toys
 
-PROTOCOLS = [*sorted(set()), "parley", "roam", "awesome", "tally"]
+PROTOCOLS = ["proxy", "parley", "roam", "awesome", "tally"]
 STREAMS = [name for name in PROTOCOLS if laws.is_stream(name)]
 SPEAKERS = [(name, side) for name in STREAMS for side in strategies.sides(name)]
 
