@@ -35,8 +35,9 @@ def test_what_a_module_defines_is_public_or_says_it_is_not(name: str) -> None:
     if not hasattr(module, "__all__"):
         return
     for one, value in vars(module).items():
-        defined_here = getattr(value, "__module__", None) == name and (inspect.isclass(value) or inspect.isfunction(value))
-        if defined_here and not one.startswith("_"):
+        if getattr(value, "__module__", None) != name or one.startswith("_"):
+            continue
+        if inspect.isclass(value) or inspect.isfunction(value):
             assert one in module.__all__, f"{name}.{one}"
 
 
@@ -67,4 +68,14 @@ def test_the_core_imports_nothing_but_the_standard_library() -> None:
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert loaded <= set(sys.stdlib_module_names) | {"l7codec"}
-    assert not loaded & {"asyncio", "subprocess", "urllib", "http", "ssl", "random", "threading", "logging", "typing_extensions"}
+    assert not loaded & {"asyncio", "subprocess", "urllib", "http", "ssl", "random", "logging"}
+
+
+def test_the_function_and_the_package_of_one_name() -> None:
+    """`l7codec.protocols()` gives names, also once the package `l7codec.protocols` is imported."""
+    script = (
+        "import l7codec; from l7codec.protocols import redis; import l7codec.protocols.redis;"
+        "assert 'redis' in l7codec.protocols(); assert redis.command('PING')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
