@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import message as _message
-from . import protocols as _package  # noqa: F401  imported first, it leaves the name to the function of l7codec
 from .codec import Codec
 from .errors import LocalProtocolError, UnknownProtocol
 from .limits import Limits
