@@ -184,13 +184,18 @@ class RedisCodec(Codec):
         tokens.pop()  # behind the last CR LF: the beginning of what has not come yet
         messages: list[Message] = []
         index, position = 0, start
-        unfinished = False
+        need = 0
+        counted = False
         while True:
             index, position, cut = read(side, tokens, index, data, position, messages)
             if cut and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
                 break
             if position == len(data):
                 break
+            if cut:
+                need, counted = _still_needs(data, position, self._window)
+                if need:
+                    break
             # Not as plain as that: frame this one message. The pieces behind it stay as they are.
             if commands and (found := _read_command(data, position, start + len(window))):
                 args, end = found
@@ -207,7 +212,7 @@ class RedisCodec(Codec):
                 break
             if message is None:
                 self._scans[side].reset()
-                unfinished = True
+                need = len(data) - position + 1
                 break
             messages.append(message)
             index += data.count(b"\r\n", position, part.position)
@@ -223,9 +228,8 @@ class RedisCodec(Codec):
         if not messages:
             return ()
         buffer.take(position - start)
-        rest = len(data) - position
-        if unfinished and rest < _LEAST_WINDOW:
-            buffer.wait(rest + 1)  # with the next piece it is one of the next batch
+        if need and len(data) - position < _LEAST_WINDOW:
+            buffer.wait(need, counted=counted)  # then it is one of the next batch
         if side is not CLIENT and streaming:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
@@ -524,6 +528,36 @@ def _read_command(data: bytes, position: int, stop: int) -> tuple[list[bytes], i
             return None
         args.append(data[line_end + 2 : position - 2])
     return (args, position) if count else None
+
+
+def _still_needs(data: bytes, start: int, window: int) -> tuple[int, bool]:
+    """How many bytes the unfinished message at `start` has at least, and whether all of them are known to be its own.
+
+    0 for whatever is not a string or an array of strings, or may be wrong or over a limit, which `window` is not.
+    """
+    position = start
+    left = 1
+    while left:
+        line_end = data.find(b"\n", position)
+        if line_end < 0:
+            return (len(data) - start + 1, False) if len(data) - position < window else (0, False)
+        line = data[position : line_end - 1]
+        span = _SPANS[line]
+        if data[line_end - 1] != 13 or not (span or position == start):
+            break
+        if span:
+            position += span
+            left -= 1
+        else:
+            left = _COUNTS[line]
+            position = line_end + 1
+        if position - start + 8 * left > window:
+            break
+        if position > len(data):
+            return position - start, True
+        if data[position - 2 : position] != b"\r\n":
+            break
+    return 0, False
 
 
 def _end_of_values(head: bytes, pieces: Iterator[bytes], data: bytes, position: int, depth: int) -> int:
