@@ -321,19 +321,17 @@ class RedisCodec(Codec):
                     position += len(raw)
                     continue
                 kind = head[:1]
-                if kind in _STRING_OR_ARRAY:
-                    end = _end_of_values(head, pieces, data, position, self.limits.depth)
-                    if end < 0:
+                if kind in _LINE:
+                    if b"\n" in head or b"\r" in head:
                         break
-                elif b"\n" in head or b"\r" in head:
-                    break
-                else:
                     end = position + len(head) + 2
                     if kind == b"-":
                         append(self._reply(side, data[position:end]))
                         position = end
                         continue
-                    if kind not in _LINE:
+                else:
+                    end = _end_of_values(head, pieces, data, position, self.limits.depth)
+                    if end < 0:
                         break
                 append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
                 position = end
@@ -790,8 +788,7 @@ _SHORT_REPLIES: Final = {
     line: line + b"\r\n"
     for line in (b"+OK", b"+QUEUED", b"+PONG", b"$-1", b"*-1", b"*0", *(b":%d" % number for number in range(256)))
 }
-_STRING_OR_ARRAY: Final = frozenset((b"$", b"*"))
-_LINE: Final = frozenset((b"+", b":"))
+_LINE: Final = frozenset((b"+", b":", b"-"))
 _SHORT: Final = 1024  # strings shorter than this have their first line ready
 _LENGTHS: Final = [b"$%d" % size for size in range(_SHORT)]
 _TEXT_LENGTHS: Final = {size: f"${size}" for size in range(_SHORT)}
