@@ -41,6 +41,11 @@ ONEWAY: Final = Kind.ONEWAY
 PUSH: Final = Kind.PUSH
 HEARTBEAT: Final = Kind.HEARTBEAT
 
+# To look for a number in bytes takes a tenth of the time that looking for bytes does.
+_CR: Final = 13
+_LF: Final = 10
+_BRACE: Final = 123
+
 # Bytes split at CR LF in one go: so many that splitting pays, so few that the messages do not set off the garbage
 # collector (which would go over all of them) and that little is wasted where the pieces fall out of step.
 _WINDOW: Final = 1 << 16
@@ -286,7 +291,7 @@ class RedisCodec(Codec):
                 metadata: Metadata = {
                     "method": known[0],
                     "keys": (key_text,),
-                    "redis.slot": slot(key) if b"{" in key else crc_hqx(key, 0) & 0x3FFF,
+                    "redis.slot": slot(key) if _BRACE in key else crc_hqx(key, 0) & 0x3FFF,
                     "redis.write": known[1],
                 }
                 append(Message("redis", kind, side, metadata, data[position:end]))
@@ -322,7 +327,7 @@ class RedisCodec(Codec):
                     continue
                 kind = head[:1]
                 if kind in _LINE:
-                    if b"\n" in head or b"\r" in head:
+                    if _LF in head or _CR in head:
                         break
                     end = position + len(head) + 2
                     if kind == b"-":
@@ -580,7 +585,7 @@ def _end_of_values(head: bytes, pieces: Iterator[bytes], data: bytes, position: 
                 if arrays >= depth:  # too deep, perhaps
                     return -1
                 left += count
-            elif line not in _SHORT_REPLIES and (line[:1] not in _LINE or b"\n" in line or b"\r" in line):
+            elif line not in _SHORT_REPLIES and (line[:1] not in _LINE or _LF in line or _CR in line):
                 return -1
             position += len(line) + 2
         left -= 1
