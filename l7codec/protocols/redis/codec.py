@@ -41,15 +41,10 @@ ONEWAY: Final = Kind.ONEWAY
 PUSH: Final = Kind.PUSH
 HEARTBEAT: Final = Kind.HEARTBEAT
 
-# What stands behind the messages that a batch has read:
-_ODD: Final = object()  # something that takes a closer look
-_CUT_OFF: Final = object()  # the beginning of a message, which may yet be wrong
-_BEGUN: Final = object()  # the beginning of a good one
-
-# To look for a byte by its number takes a tenth of the time that it takes by a bytes object.
-_LF: Final = 10
+# To look for a number in bytes takes a tenth of the time that looking for bytes does.
 _CR: Final = 13
-_BRACE: Final = 123  # {
+_LF: Final = 10
+_BRACE: Final = 123
 
 # Bytes split at CR LF in one go: so many that splitting pays, so few that the messages do not set off the garbage
 # collector (which would go over all of them) and that little is wasted where the pieces fall out of step.
@@ -194,16 +189,18 @@ class RedisCodec(Codec):
         tokens.pop()  # behind the last CR LF: the beginning of what has not come yet
         messages: list[Message] = []
         index, position = 0, start
-        unfinished = False
+        need = 0
+        counted = False
         while True:
-            index, position, why = read(side, tokens, index, data, position, messages)
-            if why is not _ODD and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
+            index, position, cut = read(side, tokens, index, data, position, messages)
+            if cut and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
                 break
             if position == len(data):
                 break
-            if why is _BEGUN:
-                unfinished = True
-                break
+            if cut:
+                need, counted = _still_needs(data, position, self._window)
+                if need:
+                    break
             # Not as plain as that: frame this one message. The pieces behind it stay as they are.
             if commands and (found := _read_command(data, position, start + len(window))):
                 args, end = found
@@ -220,7 +217,7 @@ class RedisCodec(Codec):
                 break
             if message is None:
                 self._scans[side].reset()
-                unfinished = True
+                need = len(data) - position + 1
                 break
             messages.append(message)
             index += data.count(b"\r\n", position, part.position)
@@ -236,9 +233,8 @@ class RedisCodec(Codec):
         if not messages:
             return ()
         buffer.take(position - start)
-        rest = len(data) - position
-        if unfinished and rest < _LEAST_WINDOW:
-            buffer.wait(rest + 1)  # with the next piece it is one of the next batch
+        if need and len(data) - position < _LEAST_WINDOW:
+            buffer.wait(need, counted=counted)  # then it is one of the next batch
         if side is not CLIENT and streaming:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
@@ -246,8 +242,8 @@ class RedisCodec(Codec):
 
     def _batch_commands(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
-    ) -> tuple[int, int, object]:
-        """Read plain commands off `tokens`; index and position of the first that is not one, and what it is."""
+    ) -> tuple[int, int, bool]:
+        """Read plain commands off `tokens`; index and position of the first that is not, and whether it is cut off."""
         kind = REQUEST if side is CLIENT else ONEWAY
         total = len(tokens)
         append = messages.append
@@ -257,9 +253,9 @@ class RedisCodec(Codec):
             count = _COUNTS[head]
             stop = index + 1 + 2 * count
             if count == 0:
-                return index, position, _ODD
+                return index, position, False
             if stop > total:
-                return index, position, _CUT_OFF
+                return index, position, True
             # Two and three arguments are most of all traffic; unrolled, they take half the time.
             if count == 3:
                 _, line, name, key_line, key, value_line, value = tokens[index:stop]
@@ -269,20 +265,20 @@ class RedisCodec(Codec):
                     or key_span != len(key_line) + len(key) + 4
                     or value_span != len(value_line) + len(value) + 4
                 ):
-                    return index, position, _ODD
+                    return index, position, False
                 end = position + 4 + span + key_span + value_span
             elif count == 2:
                 _, line, name, key_line, key = tokens[index:stop]
                 span, key_span = spans[line], spans[key_line]
                 if span != len(line) + len(name) + 4 or key_span != len(key_line) + len(key) + 4:
-                    return index, position, _ODD
+                    return index, position, False
                 end = position + 4 + span + key_span
             else:
                 end = position + len(head) + 2
                 for line, value in zip(tokens[index + 1 : stop : 2], tokens[index + 2 : stop : 2], strict=True):
                     span = spans[line]
                     if span != len(line) + len(value) + 4:
-                        return index, position, _ODD
+                        return index, position, False
                     end += span
                 name = tokens[index + 2]
                 key = tokens[index + 4] if count > 1 else b""
@@ -302,11 +298,11 @@ class RedisCodec(Codec):
             else:
                 append(self._command(side, tokens[index + 2 : stop : 2], data[position:end]))
             index, position = stop, end
-        return index, position, _CUT_OFF
+        return index, position, True
 
     def _batch_replies(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
-    ) -> tuple[int, int, object]:
+    ) -> tuple[int, int, bool]:
         """The same for replies: short ones, strings, numbers, arrays of them."""
         ok: Metadata = {"status": "ok", "redis.resp": self._session.resp}
         described, append = ok.copy, messages.append
@@ -330,27 +326,25 @@ class RedisCodec(Codec):
                     position += len(raw)
                     continue
                 kind = head[:1]
-                if kind in _STRING_OR_ARRAY:
-                    end = _end_of_values(head, pieces, data, position, self.limits.depth)
-                    if end < 0:
+                if kind in _LINE:
+                    if _LF in head or _CR in head:
                         break
-                elif _LF in head or _CR in head:
-                    break
-                else:
                     end = position + len(head) + 2
                     if kind == b"-":
                         append(self._reply(side, data[position:end]))
                         position = end
                         continue
-                    if kind not in _LINE:
+                else:
+                    end = _end_of_values(head, pieces, data, position, self.limits.depth)
+                    if end < 0:
                         break
                 append(Message("redis", RESPONSE, side, described(), data[position:end]))
                 position = end
             else:
-                return len(tokens), position, _CUT_OFF
-        except StopIteration:  # inside a message: of a short string's first line it is known that nothing is wrong
-            return len(tokens), position, _BEGUN if head in _STRINGS else _CUT_OFF
-        return index + data.count(b"\r\n", start, position), position, _ODD
+                return len(tokens), position, True
+        except StopIteration:  # inside a message
+            return len(tokens), position, True
+        return index + data.count(b"\r\n", start, position), position, False
 
     def _is_careful(self) -> bool:
         """Whether what the server sends must be read one by one: a message may change how the next one is read."""
@@ -460,8 +454,9 @@ class RedisCodec(Codec):
     def rewrite(cls, message: Message, edits: Edits) -> bytes:
         """With another command, other keys, or another body altogether; an inline request becomes an array.
 
-        Of a reply the body can be replaced; of an invalidation the keys, too. `keys` replaces every key, in order; `redis.key_prefix` is put before every key, `redis.strip_prefix` taken
-        from those that have it; `method` replaces the command's words.
+        Of a reply the body can be replaced; of an invalidation the keys, too. `keys` replaces every key, in order;
+        `redis.key_prefix` is put before every key, `redis.strip_prefix` taken from those that have it; `method`
+        replaces the command's words.
         """
         if message.metadata.get("redis.replication") not in (None, "stream"):
             raise LocalProtocolError("redis", 0, "a data set cannot be edited")
@@ -552,6 +547,36 @@ def _read_command(data: bytes, position: int, stop: int) -> tuple[list[bytes], i
             return None
         args.append(data[line_end + 2 : position - 2])
     return (args, position) if count else None
+
+
+def _still_needs(data: bytes, start: int, window: int) -> tuple[int, bool]:
+    """How many bytes the unfinished message at `start` has at least, and whether all of them are known to be its own.
+
+    0 for whatever is not a string or an array of strings, or may be wrong or over a limit, which `window` is not.
+    """
+    position = start
+    left = 1
+    while left:
+        line_end = data.find(b"\n", position)
+        if line_end < 0:
+            return (len(data) - start + 1, False) if len(data) - position < window else (0, False)
+        line = data[position : line_end - 1]
+        span = _SPANS[line]
+        if data[line_end - 1] != 13 or not (span or position == start):
+            break
+        if span:
+            position += span
+            left -= 1
+        else:
+            left = _COUNTS[line]
+            position = line_end + 1
+        if position - start + 8 * left > window:
+            break
+        if position > len(data):
+            return position - start, True
+        if data[position - 2 : position] != b"\r\n":
+            break
+    return 0, False
 
 
 def _end_of_values(head: bytes, pieces: Iterator[bytes], data: bytes, position: int, depth: int) -> int:
@@ -792,8 +817,7 @@ _SHORT_REPLIES: Final = {
     line: line + b"\r\n"
     for line in (b"+OK", b"+QUEUED", b"+PONG", b"$-1", b"*-1", b"*0", *(b":%d" % number for number in range(256)))
 }
-_STRING_OR_ARRAY: Final = frozenset((b"$", b"*"))
-_LINE: Final = frozenset((b"+", b":"))
+_LINE: Final = frozenset((b"+", b":", b"-"))
 _SHORT: Final = 1024  # strings shorter than this have their first line ready
 _LENGTHS: Final = [b"$%d" % size for size in range(_SHORT)]
 _TEXT_LENGTHS: Final = {size: f"${size}" for size in range(_SHORT)}
