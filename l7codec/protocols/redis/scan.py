@@ -78,7 +78,7 @@ class Scan:
             if not -(2**63) <= count <= _INT_MAX:
                 raise buffer.fail("invalid multibulk length")
             if count > self._limits.items:
-                raise buffer.exceed(f"invalid multibulk length: {count} is over the limit of {self._limits.items}")
+                raise buffer.exceed("invalid multibulk length")
             stack.append(max(count, 0))  # *0 and *-1 are empty commands, which redis-server passes over
             position += len(line) + 2
             self._check_size(buffer, start, position, stack[0] * _LEAST_ARGUMENT)
@@ -225,8 +225,7 @@ class Scan:
         if size < 0:
             raise buffer.fail(invalid, position - buffer.position)
         if size > self._limits.value:
-            reason = f"{invalid}: {size} is over the limit of {self._limits.value}"
-            raise buffer.exceed(reason, position - buffer.position)
+            raise buffer.exceed(invalid, position - buffer.position)
         self._string = size
 
     def _string_end(self, buffer: ReceiveBuffer, position: int) -> int | None:
