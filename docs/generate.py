@@ -21,7 +21,7 @@ PAGES = {
     "stream": ("stream.py", ("Stream", "decode")),
     "conversation": ("conversation.py", ("Conversation", "Datagrams")),
     "pending": ("pending.py", ("Pending",)),
-    "registry": ("registry.py", ("register", "protocols", "encode")),
+    "registry": ("registry.py", ("register", "protocol_names", "encode")),
     "detection": ("detection.py", ("detect", "Detector")),
     "codec": ("codec.py", ("Codec", "DatagramCodec", "Verdict", "Answer", "Confidence", "Resync", "Reason")),
     "buffer": ("buffer.py", ("ReceiveBuffer",)),

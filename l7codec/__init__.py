@@ -22,7 +22,7 @@ from .errors import (
 )
 from .limits import Limits
 from .message import Kind, Message, Side, to_dict
-from .registry import encode, protocols, register
+from .registry import encode, protocol_names, register
 from .stream import Stream, decode
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "decode",
     "detect",
     "encode",
-    "protocols",
+    "protocol_names",
     "register",
     "to_dict",
 ]

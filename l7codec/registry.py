@@ -13,7 +13,7 @@ from .errors import LocalProtocolError, UnknownProtocol
 from .limits import Limits
 from .message import NO_EDITS, Edits, Message
 
-__all__ = ["ENTRY_POINT_GROUP", "codec_class", "codecs", "create", "encode", "protocols", "register"]
+__all__ = ["ENTRY_POINT_GROUP", "codec_class", "codecs", "create", "encode", "protocol_names", "register"]
 
 ENTRY_POINT_GROUP = "l7codec.codecs"
 """A package brings a codec by an entry point of this group: `awesome = "awesome_rpc.codec:AwesomeRPC"`."""
@@ -49,8 +49,8 @@ def codec_class(name: str) -> type[Codec]:
     if found is None:
         if name in _broken:
             raise UnknownProtocol(f"no codec is named {name!r}: {_broken[name]}")
-        near = difflib.get_close_matches(name, protocols(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(protocols())}"
+        near = difflib.get_close_matches(name, protocol_names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(protocol_names())}"
         unread = f" (entry points that cannot be read: {'; '.join(_unreadable)})" if _unreadable else ""
         raise UnknownProtocol(f"no codec is named {name!r}; {hint}{unread}")
     return found
@@ -69,7 +69,7 @@ def create(codec: str | type[Codec] | Codec, limits: Limits | None = None) -> Co
     return codec(limits=limits)
 
 
-def protocols() -> list[str]:
+def protocol_names() -> list[str]:
     """The names of all codecs there are, sorted."""
     _read_entry_points()
     return sorted(_BUILTIN.keys() | _codecs.keys())
@@ -77,7 +77,7 @@ def protocols() -> list[str]:
 
 def codecs() -> list[type[Codec]]:
     """All codecs there are, by name."""
-    return [codec_class(name) for name in protocols()]
+    return [codec_class(name) for name in protocol_names()]
 
 
 def encode(message: Message, edits: Edits = NO_EDITS) -> bytes:

@@ -132,7 +132,7 @@ def main() -> None:
         __import__("l7codec.registry")
     import l7codec
 
-    l7codec.protocols()  # reads what packages are installed, once in a process, when a name is not known
+    l7codec.protocol_names()  # reads what packages are installed, once in a process, when a name is not known
     use(protocol, samples[:3])  # what is imported lazily
     forbid(time, "time", "monotonic", "perf_counter", "process_time", "time_ns", "monotonic_ns", "sleep", "gmtime")
     forbid(random, "random", "randint", "choice", "getrandbits", "randbytes", "shuffle", "randrange", "uniform")

@@ -154,9 +154,7 @@ def listen(protocol: str, spoken: Spoken, *, lazily: bool = False, preface: str 
             draw(side, iterator)
     for side, iterator in iterators:
         draw(side, iterator)
-    requests = {
-        side: [_place(message.request, messages[side.other]) for message in messages[side]] for side in Side
-    }
+    requests = {side: [_place(message.request, messages[side.other]) for message in messages[side]] for side in Side}
     errors = {side: located(conversation.stream(side).error) for side in Side}
     return Heard(messages, requests, errors, list(conversation.pending), conversation.idle)
 
@@ -258,7 +256,7 @@ def answers(codec: type[Codec], message: Message | None, reason: Any) -> None:
 
 
 def survives_gaps(protocol: str, side: Side, steps: Sequence[bytes | int | None]) -> None:
-    """Bytes, gaps of known (int) and unknown (None) length, and errors left behind: every real byte is accounted for."""
+    """Bytes, gaps of known (int) and unknown (None) length, and errors left behind: every byte is accounted for."""
     stream = Stream(protocol, side)
     messages: list[Message] = []
     real = 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import l7codec
-from l7codec import Conversation, LocalProtocolError, Side, Stream, protocols, register
+from l7codec import Conversation, LocalProtocolError, Side, Stream, protocol_names, register
 from l7codec.codec import Codec
 from l7codec.errors import UnknownProtocol
 from l7codec.registry import codec_class, codecs, create
@@ -33,7 +33,7 @@ class Other(Parley):
 
 
 def test_the_librarys_own_are_there() -> None:
-    assert set(l7codec.registry._BUILTIN) <= set(protocols())
+    assert set(l7codec.registry._BUILTIN) <= set(protocol_names())
     for name in l7codec.registry._BUILTIN:
         codec = codec_class(name)
         assert codec.name == name
@@ -41,13 +41,13 @@ def test_the_librarys_own_are_there() -> None:
 
 
 def test_names_are_sorted() -> None:
-    assert protocols() == sorted(protocols())
+    assert protocol_names() == sorted(protocol_names())
 
 
 def test_register() -> None:
     assert register(Other) is Other
     assert codec_class("other") is Other
-    assert "other" in protocols()
+    assert "other" in protocol_names()
     assert isinstance(Stream("other", Side.CLIENT).codec, Other)
 
 
@@ -148,11 +148,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_installed_codec_is_found_by_its_entry_point(site: Path) -> None:
     for name in ("installed", "nested"):
-        assert name in protocols()
+        assert name in protocol_names()
         (message,) = Stream(name, Side.CLIENT).receive_data(b"x")
         assert message.protocol == name
         assert message.body == b"x"
-    assert "elsewhere" not in protocols()
+    assert "elsewhere" not in protocol_names()
 
 
 def test_packages_are_looked_at_only_when_a_name_is_not_known(site: Path) -> None:
@@ -175,14 +175,14 @@ def test_packages_are_looked_at_only_when_a_name_is_not_known(site: Path) -> Non
     ],
 )
 def test_a_broken_one_is_told_of_when_it_is_asked_for_and_harms_nobody(site: Path, name: str, why: str) -> None:
-    assert name not in protocols()
-    assert "installed" in protocols()
+    assert name not in protocol_names()
+    assert "installed" in protocol_names()
     with pytest.raises(UnknownProtocol, match=why):
         codec_class(name)
 
 
 def test_a_package_cannot_take_the_place_of_our_own(site: Path) -> None:
-    protocols()
+    protocol_names()
     if "redis" in l7codec.registry._BUILTIN:
         assert codec_class("redis").__module__.startswith("l7codec.protocols.")
 
@@ -190,14 +190,14 @@ def test_a_package_cannot_take_the_place_of_our_own(site: Path) -> None:
 def test_a_package_whose_entry_points_cannot_be_read_harms_nobody(site: Path) -> None:
     install(site, "unreadable", "[l7codec.codecs]\nthis line is no entry point\n")
     importlib.invalidate_caches()
-    assert "installed" in protocols()
+    assert "installed" in protocol_names()
     with pytest.raises(UnknownProtocol, match="unreadable"):
         codec_class("zzzzzzzz")
 
 
 def test_in_a_process_of_its_own(site: Path) -> None:
     """As a user has it: nothing imported, nothing registered."""
-    script = "import l7codec; print([m.protocol for m in l7codec.decode('installed', b'xy')], l7codec.protocols())"
+    script = "import l7codec; print([m.protocol for m in l7codec.decode('installed', b'xy')], l7codec.protocol_names())"
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {script}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

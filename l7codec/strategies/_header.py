@@ -22,7 +22,9 @@ def messages(codec: type[HeaderCodec], side: Side) -> SearchStrategy[Message]:
 
 @st.composite
 def _message(draw: DrawFn, codec: type[HeaderCodec], side: Side) -> Message:
-    header = bytearray(draw(st.one_of(st.just(bytes(codec._size)), st.binary(min_size=codec._size, max_size=codec._size))))
+    header = bytearray(
+        draw(st.one_of(st.just(bytes(codec._size)), st.binary(min_size=codec._size, max_size=codec._size)))
+    )
     offset = 0
     for field in codec.header.subcons:
         constant = field.subcon if isinstance(field, construct.Renamed) else field

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...buffer import ReceiveBuffer
-from ...errors import LocalProtocolError
+from ...errors import LocalProtocolError, RemoteProtocolError
 from ...message import Message, Side
 from .codec import RedisCodec, pack, pack_pipeline
 from .inline import join_words
@@ -48,6 +48,8 @@ def command(*args: Any) -> Message:
 
 def inline(*words: bytes | str) -> Message:
     """A request as a person would type it. Raises LocalProtocolError where it would not fit on a line."""
+    if not words:
+        raise LocalProtocolError("redis", 0, "a command has at least a name")
     data = join_words([word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape") for word in words])
     return _message(Side.CLIENT, data + b"\r\n")
 
@@ -63,7 +65,10 @@ def reply(value: Any, resp: int = 2) -> Message:
 def _message(side: Side, data: bytes, resp: int = 2) -> Message:
     codec = RedisCodec()
     codec.resp = resp
-    message = codec.decode(side, ReceiveBuffer("redis", data))
+    try:
+        message = codec.decode(side, ReceiveBuffer("redis", data))
+    except RemoteProtocolError as error:
+        raise LocalProtocolError("redis", error.offset, f"no peer would take it: {error.reason}") from None
     if message is None:
         raise LocalProtocolError("redis", 0, "a value that is written is whole")
     return message

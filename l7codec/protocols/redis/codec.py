@@ -30,7 +30,7 @@ from .commands import COMMANDS, CONTAINER, ONE_KEY, SPECS, Command, key_position
 from .inline import split_words
 from .scan import Scan
 from .session import SUBSCRIPTIONS, Session, describe_push
-from .values import Attributed, Error, octets, pack_value, read_value, text
+from .values import Attributed, Error, Push, octets, pack_value, read_value, text
 
 __all__ = ["RedisCodec", "pack", "pack_pipeline"]
 
@@ -243,7 +243,7 @@ class RedisCodec(Codec):
     def _batch_commands(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
     ) -> tuple[int, int, bool]:
-        """Read plain commands off `tokens`; index and position of the first that is not, and whether it is cut off."""
+        """Read plain commands off `tokens`; index and position of the first that is none, and whether it is cut off."""
         kind = REQUEST if side is CLIENT else ONEWAY
         total = len(tokens)
         append = messages.append
@@ -305,7 +305,7 @@ class RedisCodec(Codec):
     ) -> tuple[int, int, bool]:
         """The same for replies: short ones, strings, numbers, arrays of them."""
         ok: Metadata = {"status": "ok", "redis.resp": self._session.resp}
-        append = messages.append
+        described, append = ok.copy, messages.append
         size_of, short = _STRINGS.get, _SHORT_REPLIES.get
         start = position
         pieces = iter(tokens[index:] if index else tokens)
@@ -317,12 +317,12 @@ class RedisCodec(Codec):
                     end = position + span
                     if size != len(next(pieces)) and not _skip(pieces, data, position + len(head) + 2, end):
                         break
-                    append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
+                    append(Message("redis", RESPONSE, side, described(), data[position:end]))
                     position = end
                     continue
                 raw = short(head)
                 if raw is not None:
-                    append(Message("redis", RESPONSE, side, ok.copy(), raw))
+                    append(Message("redis", RESPONSE, side, described(), raw))
                     position += len(raw)
                     continue
                 kind = head[:1]
@@ -338,7 +338,7 @@ class RedisCodec(Codec):
                     end = _end_of_values(head, pieces, data, position, self.limits.depth)
                     if end < 0:
                         break
-                append(Message("redis", RESPONSE, side, ok.copy(), data[position:end]))
+                append(Message("redis", RESPONSE, side, described(), data[position:end]))
                 position = end
             else:
                 return len(tokens), position, True
@@ -401,11 +401,28 @@ class RedisCodec(Codec):
         message = Message("redis", PUSH if raw[0] == 62 else RESPONSE, side, metadata, raw)
         if hole is not None:
             message.error = BodyError("redis", hole, "bytes are missing from here on")
-        elif raw[0] in b"-!|":
+        elif raw[0] in b"-!":
             _describe_error(message)
         elif raw[0] == 62:  # >
             describe_push(message, self.limits)
+        elif raw[0] == 124:  # |
+            self._describe_attributed(message)
         return message
+
+    def _describe_attributed(self, message: Message) -> None:
+        """By the value that has the attributes."""
+        try:
+            value = message.body
+        except BodyError as error:
+            message.error = error
+            return
+        while isinstance(value, Attributed):
+            value = value.value
+        if isinstance(value, Push):
+            message.kind = PUSH
+            describe_push(message, self.limits)
+        elif isinstance(value, Error):
+            _describe_error(message, str(value))
 
     # -- meaning ------------------------------------------------------------------------------------------------
 
@@ -437,27 +454,26 @@ class RedisCodec(Codec):
     def rewrite(cls, message: Message, edits: Edits) -> bytes:
         """With another command, other keys, or another body altogether; an inline request becomes an array.
 
-        `keys` replaces every key, in order; `redis.key_prefix` is put before every key, `redis.strip_prefix` taken
-        from those that have it; `method` replaces the command's words.
+        Of a reply the body can be replaced; of an invalidation the keys, too. `keys` replaces every key, in order;
+        `redis.key_prefix` is put before every key, `redis.strip_prefix` taken from those that have it; `method`
+        replaces the command's words.
         """
         if message.metadata.get("redis.replication") not in (None, "stream"):
             raise LocalProtocolError("redis", 0, "a data set cannot be edited")
         if message.side is not CLIENT and "redis.replication" not in message.metadata:
-            if edits.keys() != {"body"}:
-                raise LocalProtocolError("redis", 0, "of a reply only the body can be edited")
-            return pack_value(edits["body"], 3 if message.metadata.get("redis.resp") == 3 else 2)
+            return _rewrite_reply(message, edits)
         args = arguments(message.raw)
         if "body" in edits:
+            _check_command(edits["body"])
             args = [_octets(arg) for arg in edits["body"]]
         command = lookup(args)
         if edits.keys() - {"body", "method"}:
-            _edit_keys(args, command, edits)
+            _edit_keys(args, [] if command is None else key_positions(command, args), edits)
         if "method" in edits:
-            words = 2 if command is not None and command.shape == CONTAINER else 1
-            words = 2 if command is not None and " " in command.name else words
-            args[:words] = _octets(edits["method"]).split(b" ") if edits["method"] else []
-        if not args:
-            raise LocalProtocolError("redis", 0, "a command has at least a name")
+            if not isinstance(edits["method"], str) or not edits["method"]:
+                raise LocalProtocolError("redis", 0, "a command has at least a name")
+            container = command is not None and (command.shape == CONTAINER or " " in command.name)
+            args[: 2 if container else 1] = octets(edits["method"]).split(b" ")
         return pack(args)
 
     @classmethod
@@ -706,36 +722,42 @@ def _channels(method: str, args: Sequence[bytes]) -> Sequence[bytes]:
     return args[1:2] if method in ("PUBLISH", "SPUBLISH") else ()
 
 
-def _edit_keys(args: list[bytes], command: Command | None, edits: Edits) -> None:
-    positions = [] if command is None else key_positions(command, args)
+def _edit_keys(args: list[Any], positions: Sequence[int], edits: Edits) -> None:
+    """Write the keys that `edits` say in place of those at `positions`; an argument may be a key twice."""
     keys = edits.get("keys")
-    if "keys" in edits and (keys is None or isinstance(keys, str) or len(keys) != len(set(positions))):
-        raise LocalProtocolError("redis", 0, f"the command has {len(set(positions))} keys, and as many must be given")
+    if "keys" in edits and (keys is None or isinstance(keys, str | bytes) or len(keys) != len(positions)):
+        raise LocalProtocolError("redis", 0, f"there are {len(positions)} keys, and as many must be given")
     prefix = _octets(edits.get("redis.key_prefix") or b"")
     strip = _octets(edits.get("redis.strip_prefix") or b"")
-    for index, position in enumerate(dict.fromkeys(positions)):
+    written: dict[int, bytes] = {}
+    for index, position in enumerate(positions):
         key = args[position] if keys is None else _octets(keys[index])
+        if written.setdefault(position, key) != key:
+            raise LocalProtocolError("redis", 0, f"argument {position} is two keys at once and cannot become different")
+    for position, key in written.items():
         args[position] = prefix + key.removeprefix(strip)
 
 
-def _describe_error(message: Message) -> None:
+def _rewrite_reply(message: Message, edits: Edits) -> bytes:
+    """With another body; an invalidation also with other keys."""
+    resp = 3 if message.metadata.get("redis.resp") == 3 else 2
+    if edits.keys() == {"body"}:
+        return pack_value(edits["body"], resp)
+    if "body" in edits or "method" in edits or message.metadata.get("redis.push") != "invalidate":
+        raise LocalProtocolError("redis", 0, "of a reply only the body can be edited, of an invalidation also the keys")
+    value = message.body
+    if len(value) > 1 and isinstance(value[1], list) and all(isinstance(key, bytes) for key in value[1]):
+        keys = value[1].copy()
+        _edit_keys(keys, range(len(keys)), edits)
+        return pack_value(Push([value[0], keys, *value[2:]]), resp)
+    return message.raw
+
+
+def _describe_error(message: Message, words: str | None = None) -> None:
     """Put an error reply's type and text into the metadata, and where a redirection leads."""
     raw, metadata = message.raw, message.metadata
-    if raw[0] == 45:  # -
-        words = text(raw[1:-2])
-    elif raw[0] == 33:  # !
-        words = text(raw[raw.index(b"\n") + 1 : -2])
-    else:
-        try:
-            value = message.body
-        except BodyError as error:
-            message.error = error
-            return
-        while isinstance(value, Attributed):
-            value = value.value
-        if not isinstance(value, Error):
-            return
-        words = str(value)
+    if words is None:
+        words = text(raw[1:-2] if raw[0] == 45 else raw[raw.index(b"\n") + 1 : -2])
     metadata["status"] = "error"
     kind, _, reason = words.partition(" ")
     if kind:
@@ -752,16 +774,18 @@ _REDIRECTION: Final = re.compile(r"([0-9]{1,5}) (\S+)", re.ASCII)
 # A command's or a reply's beginning. Where the data ends before it is certain, everything up to its end matches.
 _COMMAND_SNIFF: Final = re.compile(
     rb"(?P<text>\*[1-9][0-9]{0,6}\r\n\$[0-9]{1,9}\r\n)"
-    rb"|(?P<line>[A-Za-z][ -~]{0,511}\r?\n)"
+    rb"|(?P<line>[A-Za-z][^\0\n]{0,511}\n)"
     rb"|\*(?:\Z|[1-9][0-9]{0,6}(?:\Z|\r(?:\Z|\n(?:\Z|\$(?:\Z|[0-9]{1,9}(?:\Z|\r\Z))))))"
-    rb"|[A-Za-z][ -~]{0,511}\r?\Z"
+    rb"|[A-Za-z][^\0\n]{0,511}\Z"
 )
 _REPLY_SNIFF: Final = re.compile(
-    rb"(?P<text>[$*%~>!=][0-9]{1,9}\r\n|[$*]-1\r\n|-(?:ERR|NOAUTH|DENIED|LOADING|WRONGTYPE|MOVED|ASK) [ -~]*\r\n"
+    rb"(?P<text>[$*%~>!=|][0-9]{1,9}\r\n|[$*]-1\r\n|[$*~%]\?\r\n"
+    rb"|-(?:ERR|NOAUTH|DENIED|LOADING|WRONGTYPE|MOVED|ASK) [ -~]*\r\n"
     rb"|\+(?:OK|PONG|QUEUED|FULLRESYNC [0-9a-f]{40} [0-9]+)\r\n)"
-    rb"|(?P<line>[+-][ -~]{0,511}\r\n|:[+-]?[0-9]{1,19}\r\n|_\r\n|#[tf]\r\n|,[-+.0-9einfaEINFA]{1,30}\r\n)"
-    rb"|(?:[$*%~>!=](?:-?\Z|-?[0-9]{1,9}\r?\Z)|[+-][ -~]{0,511}\r?\Z|:[+-]?[0-9]{0,19}\r?\Z"
-    rb"|_\r?\Z|#[tf]?\r?\Z|,[-+.0-9einfaEINFA]{0,30}\r?\Z)"
+    rb"|(?P<line>[+-][^\0\r\n]{0,511}\r\n|:[+-]?[0-9]{1,19}\r\n|\([+-]?[0-9]{1,511}\r\n|_\r\n|#[tf]\r\n"
+    rb"|,[-+.0-9einfaEINFA]{1,30}\r\n)"
+    rb"|(?:[$*%~>!=|](?:-?\Z|-?[0-9]{1,9}\r?\Z)|[$*~%]\?\r?\Z|[+-][^\0\r\n]{0,511}\r?\Z|:[+-]?[0-9]{0,19}\r?\Z"
+    rb"|\([+-]?[0-9]{0,511}\r?\Z|_\r?\Z|#[tf]?\r?\Z|,[-+.0-9einfaEINFA]{0,30}\r?\Z)"
 )
 _COMMAND_START: Final = re.compile(rb"\r\n(?=\*[1-9][0-9]{0,6}\r\n\$[0-9]{1,9}\r\n)")
 _REPLY_START: Final = re.compile(

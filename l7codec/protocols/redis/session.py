@@ -150,11 +150,8 @@ class Session:
         if message.kind is Kind.HEARTBEAT:
             return
         method = message.metadata.get("method")
-        if method is None and message.kind is Kind.ONEWAY:  # an empty command, which the server passes over
-            if self._skip:  # Redis 7.0 and Valkey then answer the next one, Redis 8 does not
-                self._skip = False
-                pending.lose_order(CLIENT)
-            return
+        if method is None and message.kind is Kind.ONEWAY:
+            return  # an empty command, which the server passes over; in Redis 7.0 and Valkey it also ends a SKIP
         if self.replicating:
             message.kind = Kind.ONEWAY
             return
@@ -263,8 +260,9 @@ class Session:
             pending.lose_order(SERVER)  # what it says is needed, and is missing
             return None
         start = message.raw[:1]
-        if message.kind is PUSH:
-            if first is not None and method in SUBSCRIPTIONS and _word(message) == SUBSCRIPTIONS[method][0]:
+        if message.kind is PUSH or start == b">":  # what another leg has paired comes as a response
+            message.kind = PUSH
+            if first is not None and self._confirms(message, first, method):
                 return self._confirmation(message, first, pending)
             self._note(message, pending)
             return None
@@ -281,7 +279,7 @@ class Session:
                 pending.expect(CLIENT, 1)
         elif start == b"*" and self._confirms_or_tells(message, method, pending):
             describe_push(message, limits)
-            if first is not None and method in SUBSCRIPTIONS and _word(message) == SUBSCRIPTIONS[method][0]:
+            if first is not None and self._confirms(message, first, method):
                 return self._confirmation(message, first, pending)
             message.kind = PUSH
             self._note(message, pending)
@@ -312,7 +310,7 @@ class Session:
             if found is not None and found[1].decode() in _BY_WORD:
                 return True
         # With nothing pending it can answer nothing: what subscribed to it was not seen.
-        unasked = self._listening or self._unasked or lost or method is None
+        unasked = self._listening or self._unasked or lost or not pending
         return unasked and _RESP2_MESSAGE.match(message.raw) is not None
 
     def _response_transfer(self, message: Message, pending: Pending) -> Message | None:
@@ -321,15 +319,22 @@ class Session:
         message.kind = Kind.RESPONSE
         return pending.settle(message)
 
+    def _confirms(self, message: Message, request: Message, method: str | None) -> bool:
+        """Whether a push is the confirmation that `request` is answered by."""
+        if request is self._executed:
+            return _word(message) in _BY_WORD
+        return method in SUBSCRIPTIONS and _word(message) == SUBSCRIPTIONS[method][0]
+
     def _confirmation(self, message: Message, request: Message, pending: Pending) -> Message | None:
-        _, adds, names = SUBSCRIPTIONS[str(request.metadata["method"])]
-        subscribed = self._subscribed[names]
-        if not adds and len(request.body) == 1 and self._counted is not request:
-            self._counted = request  # from everything: one confirmation for each, or one that says there was nothing
-            pending.expect(CLIENT, max(len(subscribed), 1))
         message.kind = Kind.RESPONSE
         message.metadata["status"] = "ok"
-        _change(adds, subscribed, message)
+        if request is not self._executed:  # else it was counted when the array came
+            _, adds, names = SUBSCRIPTIONS[str(request.metadata["method"])]
+            subscribed = self._subscribed[names]
+            if not adds and len(request.body) == 1 and self._counted is not request:
+                self._counted = request  # from everything: one for each, or one that says there was nothing
+                pending.expect(CLIENT, max(len(subscribed), 1))
+            _change(adds, subscribed, message)
         return pending.settle(message)
 
     def _note(self, message: Message, pending: Pending) -> None:
