@@ -29,7 +29,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def first(strategy: st.SearchStrategy[Any], holds: Any = lambda value: True) -> Any:
-    return find(strategy, holds, settings=settings(database=None, suppress_health_check=list(HealthCheck)))
+    enough = settings(database=None, max_examples=20_000, suppress_health_check=list(HealthCheck))
+    return find(strategy, holds, settings=enough)
 
 
 @given(st.binary(max_size=30).flatmap(lambda data: st.tuples(st.just(data), strategies.chunks(data))))
@@ -45,7 +46,7 @@ def test_chunks_are_of_every_kind(pieces: list[bytes]) -> None:
 
 @pytest.mark.parametrize("mutant", [b"", b"abc", b"abcc", b"abcxd", b"aac", b"abb", b"abcabc"])
 def test_mutations_are_of_every_kind(mutant: bytes) -> None:
-    assert first(strategies.mutations(b"abc"), lambda found: len(found) == len(mutant) and found != b"xyz") is not None
+    assert first(strategies.mutations(b"abc"), lambda found: len(found) == len(mutant)) is not None
 
 
 def test_messages_are_of_the_side_that_was_asked_for() -> None:

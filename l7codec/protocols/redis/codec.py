@@ -243,7 +243,7 @@ class RedisCodec(Codec):
     def _batch_commands(
         self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
     ) -> tuple[int, int, bool]:
-        """Read plain commands off `tokens`; index and position of the first that is none, and whether it is cut off."""
+        """Read plain commands off `tokens`; index and position of the first that is not, and whether it is cut off."""
         kind = REQUEST if side is CLIENT else ONEWAY
         total = len(tokens)
         append = messages.append
