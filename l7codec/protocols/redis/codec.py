@@ -671,12 +671,16 @@ def pack_pipeline(requests: Iterable[Sequence[Any]]) -> bytes:
 
 def _join_text(commands: Sequence[Sequence[str]]) -> str:
     parts: list[str] = []
+    heads: dict[str, str] = {}
     lengths = _TEXT_LENGTHS
     for args in commands:
         count = len(args)
         if count == 3 and type(args) is not str:
             name, key, value = args
-            parts += ("*3", lengths[len(name)], name, lengths[len(key)], key, lengths[len(value)], value)
+            head = heads.get(name)
+            if head is None:  # few names, many commands
+                head = heads[name] = "\r\n".join(("*3", lengths[len(name)], name))
+            parts += (head, lengths[len(key)], key, lengths[len(value)], value)
         else:
             _check_command(args)
             parts.append(f"*{count}")
