@@ -63,6 +63,7 @@ class Scan:
         """Forget the present message."""
         self._stack = []
         self._string = -1
+        self._verbatim = False
 
     # -- requests -----------------------------------------------------------------------------------------------
 

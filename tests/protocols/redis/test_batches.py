@@ -125,3 +125,11 @@ def test_a_gap_in_a_string_is_counted_through_behind_a_batch(lead: bytes) -> Non
     [message] = stream.receive_data(b"89\r\n")
     assert message.missing == 6
     assert message.metadata["keys"] == ("k",)
+
+
+def test_a_verbatim_string_cut_behind_a_batch_leaves_nothing_behind() -> None:
+    message = b"*2\r\n$?\r\n;5\r\nabcde\r\n;0\r\n=5\r\ntxt:a\r\n"
+    stream = Stream("redis", Side.SERVER)
+    data = b"+OK\r\n" + message * 2
+    cut = data.index(b"txt:") + 2
+    assert len(list(stream.receive_data(data[:cut])) + list(stream.receive_data(data[cut:]))) == 3
