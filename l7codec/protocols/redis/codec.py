@@ -490,7 +490,8 @@ class RedisCodec(Codec):
         if isinstance(reason, RemoteProtocolError):
             if reason.reason.startswith("an HTTP request"):
                 return None
-            line = f"ERR Protocol error: {text or reason.reason}"
+            words = reason.reason.partition(": ")[0]  # the server's own; what a limit adds is for us
+            line = f"ERR Protocol error: {text or words}"
         elif reason is Reason.DENIED:
             line = f"NOPERM {text or reason.value}"
         else:
