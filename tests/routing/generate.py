@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from routing.addresses import read_network
 from routing.conditions import (
     ANY,
     DEFAULT,
@@ -22,7 +23,6 @@ from routing.conditions import (
     Present,
 )
 from routing.predicates import Both, Cidr, Contains, Exact, Glob, OneOf, Predicate, Prefix, Range, Regex, Suffix
-from routing.addresses import read_network
 from routing.regex import available
 from routing.rules import Destination, Route
 

@@ -13,7 +13,6 @@ import routing
 from routing.conditions import All, Attribute, Condition, Not
 from routing.predicates import Exact, Prefix, Range
 from routing.table import RouteTable
-
 from tests.routing import generate
 
 
