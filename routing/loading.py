@@ -17,6 +17,7 @@ from .conditions import (
     EVERY,
     FIRST,
     JOINED,
+    NEVER,
     All,
     AnyOf,
     Attribute,
@@ -618,50 +619,57 @@ def _bare(spelled: dict[str, Any]) -> Any:
 
 
 def _flat(condition: Condition) -> list[Condition]:
-    if not isinstance(condition, All):
-        return [condition]
-    return [leaf for part in condition.parts for leaf in _flat(part)]
+    if isinstance(condition, All):
+        return [leaf for part in condition.parts for leaf in _flat(part)]
+    return [NEVER if condition == AnyOf(()) else condition]
 
 
 def dump_condition(condition: Condition) -> dict[str, Any]:
-    """A condition as a `match` mapping; ``{}`` matches everything."""
+    """A condition as a `match` mapping; ``{}`` matches everything, ``{not: {}}`` nothing.
+
+    What a mapping can hold once (an attribute, `any_of`, `not`, …) and a condition has several times goes to `all_of`,
+    so that reading the mapping gives the conditions in an order that is written in the same way again.
+    """
+    parts = _flat(condition)
+    kinds = [None if isinstance(part, Attribute | Present) else type(part) for part in parts]
     attributes: dict[str, Any] = {}
     fields: dict[str, Any] = {}
     more: list[dict[str, Any]] = []
-    for part in _flat(condition):
-        match part:
-            case Attribute() | Present():
-                spelled = spell_attribute(part)
-                if part.key in attributes:
-                    more.append({"attributes": {part.key: _bare(spelled)}})
-                else:
-                    attributes[part.key] = _bare(spelled)
-            case AnyOf(parts):
-                # An empty AnyOf never holds, which a document says as the opposite of always.
-                one: dict[str, Any] = {"any_of": [dump_condition(inner) for inner in parts]} if parts else {"not": {}}
-                _place(fields, more, one)
-            case Not(inner):
-                _place(fields, more, {"not": dump_condition(inner)})
-            case Fraction():
-                _place(fields, more, {"fraction": _dump_fraction(part)})
-            case HashThreshold(key, modulo, threshold, seed, fold):
-                spelled = {"key": key, "modulo": modulo, "threshold": threshold}
-                if seed:
-                    spelled["seed"] = seed
-                if fold:
-                    spelled["ignore_name_case"] = True
-                _place(fields, more, {"consistent_hash": spelled})
+    for number, part in enumerate(parts):
+        if isinstance(part, Attribute | Present):
+            spelled = _bare(spell_attribute(part))
+            if part.key in attributes:
+                more.append({"attributes": {part.key: spelled}})
+            else:
+                attributes[part.key] = spelled
+            continue
+        one = _dump_other(part)
+        if type(part) in kinds[number + 1 :]:
+            more.append(one)
+        else:
+            fields.update(one)
     found: dict[str, Any] = {"attributes": attributes} if attributes else {}
     if more:
         found["all_of"] = more
     return {**found, **fields}
 
 
-def _place(fields: dict[str, Any], more: list[dict[str, Any]], one: dict[str, Any]) -> None:
-    if set(one) & set(fields):
-        more.append(one)
-    else:
-        fields.update(one)
+def _dump_other(part: Condition) -> dict[str, Any]:
+    match part:
+        case AnyOf(parts):
+            return {"any_of": [dump_condition(inner) for inner in parts]}
+        case Not(inner):
+            return {"not": dump_condition(inner)}
+        case Fraction():
+            return {"fraction": _dump_fraction(part)}
+        case HashThreshold(key, modulo, threshold, seed, fold):
+            spelled: dict[str, Any] = {"key": key, "modulo": modulo, "threshold": threshold}
+            if seed:
+                spelled["seed"] = seed
+            if fold:
+                spelled["ignore_name_case"] = True
+            return {"consistent_hash": spelled}
+    raise TypeError(f"{type(part).__name__} is no condition a document can say")
 
 
 def _dump_fraction(fraction: Fraction) -> dict[str, Any]:

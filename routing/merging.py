@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from .conditions import All, Attribute, Condition, Present
+from .conditions import All, AnyOf, Attribute, Condition, Present
 from .errors import ConfigError, Problem
 from .predicates import Exact, Glob, Predicate, Prefix, Regex
 from .rules import Route
@@ -66,8 +66,14 @@ def distinct(routes: Iterable[Route]) -> list[Route]:
 
 
 def _conjuncts(condition: Condition) -> list[Attribute | Present]:
+    """The comparisons that must all hold; alternatives on one key count as the last, a segment prefix as its prefix."""
     if isinstance(condition, All):
         return [leaf for part in condition.parts for leaf in _conjuncts(part)]
+    if isinstance(condition, AnyOf):
+        leaves = [part for part in condition.parts if isinstance(part, Attribute)]
+        return (
+            list(leaves[-1:]) if len({leaf.key for leaf in leaves}) == 1 and len(leaves) == len(condition.parts) else []
+        )
     return [condition] if isinstance(condition, Attribute | Present) else []
 
 

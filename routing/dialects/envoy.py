@@ -29,8 +29,14 @@ _LEGACY: Final = {
     "safe_regex_match": "safe_regex",
 }
 _HEADER: Final = (
-    "name", "string_match", "range_match", "present_match", "invert_match", "treat_missing_header_as_empty", *_LEGACY,
-)  # fmt: skip
+    "name",
+    "string_match",
+    "range_match",
+    "present_match",
+    "invert_match",
+    "treat_missing_header_as_empty",
+    *_LEGACY,
+)
 _DENOMINATORS: Final = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": MILLION}
 _PROGRAM_LIMIT: Final = 100  # Envoy's re2.max_program_size.error_level
 
@@ -73,7 +79,9 @@ class EnvoyReader(RuleReader):
         """The one name of these that is given."""
         given = [name for name in names if name in fields]
         if len(given) != 1:
-            self.wrong(path, "has " + (" and ".join(given) or "none of its variants"), "write one of " + ", ".join(names))
+            self.wrong(
+                path, "has " + (" and ".join(given) or "none of its variants"), "write one of " + ", ".join(names)
+            )
             return None
         return given[0]
 
@@ -94,8 +102,11 @@ class EnvoyReader(RuleReader):
         """One of exact, prefix, suffix, contains."""
         text = self.text(value, path, empty=name == "exact")
         kinds: dict[str, Callable[[str, bool], Predicate]] = {
-            "exact": Exact, "prefix": Prefix, "suffix": Suffix, "contains": Contains,
-        }  # fmt: skip
+            "exact": Exact,
+            "prefix": Prefix,
+            "suffix": Suffix,
+            "contains": Contains,
+        }
         return kinds[name](text, fold)
 
     def safe_regex(self, value: Any, path: str, *, limited: bool = True) -> Predicate | None:
@@ -159,7 +170,9 @@ class EnvoyReader(RuleReader):
     def int64_range(self, value: Any, path: str) -> Predicate:
         """An Int64Range: absent bounds are 0, as in every protobuf message."""
         fields = self.mapping(value, path, ("start", "end"))
-        return Range(self.int64(fields.get("start", 0), f"{path}.start"), self.int64(fields.get("end", 0), f"{path}.end"))
+        return Range(
+            self.int64(fields.get("start", 0), f"{path}.start"), self.int64(fields.get("end", 0), f"{path}.end")
+        )
 
     def runtime_fraction(self, value: Any, path: str) -> tuple[Share, str | None]:
         """A RuntimeFractionalPercent: the default, and the runtime key that may override it."""
@@ -170,7 +183,9 @@ class EnvoyReader(RuleReader):
             self.wrong(f"{path}.default_value.denominator", "is not known", "one of " + ", ".join(_DENOMINATORS))
             unit = "HUNDRED"
         top = (1 << 32) - 1
-        share = Share(self.integer(inner.get("numerator", 0), f"{path}.default_value.numerator", 0, top), _DENOMINATORS[unit])
+        share = Share(
+            self.integer(inner.get("numerator", 0), f"{path}.default_value.numerator", 0, top), _DENOMINATORS[unit]
+        )
         return share, self.text(fields["runtime_key"], f"{path}.runtime_key") if fields.get("runtime_key") else None
 
     def duration(self, value: Any, path: str) -> float:
@@ -242,7 +257,9 @@ class EnvoyWriter:
                     self.wrong(path, "is a regex on code points, which Envoy would read as Latin-1", "use ASCII")
                 spelled, fold = {"safe_regex": {"regex": pattern}}, False
             case _:
-                self.wrong(path, f"Envoy has no matcher for {predicate.spell()}", "use exact, prefix, suffix, contains, regex")
+                self.wrong(
+                    path, f"Envoy has no matcher for {predicate.spell()}", "use exact, prefix, suffix, contains, regex"
+                )
                 return None
         return {**spelled, "ignore_case": True} if fold else spelled
 
@@ -259,7 +276,9 @@ class EnvoyWriter:
                 return self._named(key, {"exact_match": "", "invert_match": True}, path)
             case Not(Attribute() as leaf):
                 if leaf.predicate.holds(""):
-                    self.wrong(path, "also matches a message without the header, which Envoy cannot say", "ask for presence")
+                    self.wrong(
+                        path, "also matches a message without the header, which Envoy cannot say", "ask for presence"
+                    )
                 return self._valued(leaf, {"invert_match": True, "treat_missing_header_as_empty": True}, path)
             case AnyOf((Present(key, False), Attribute() as leaf)) if leaf.key == key and leaf.predicate.holds(""):
                 return self._valued(leaf, {"treat_missing_header_as_empty": True}, path)
@@ -302,15 +321,20 @@ class EnvoyWriter:
         """`cluster` or `weighted_clusters`."""
         for number, destination in enumerate(route.destinations):
             if destination.subset is not None or destination.port is not None:
-                self.wrong(f"{path}.destinations[{number}]", "has a subset or port, where Envoy has a cluster's name",
-                           "put them into the name")  # fmt: skip
+                self.wrong(
+                    f"{path}.destinations[{number}]",
+                    "has a subset or port, where Envoy has a cluster's name",
+                    "put them into the name",
+                )
         if len(route.destinations) == 1:
             return {"cluster": route.destinations[0].host, **self.labels(route.destinations[0])}
         if not route.destinations:
             return {}
-        return {"weighted_clusters": {"clusters": [
-            {"name": one.host, "weight": one.weight, **self.labels(one)} for one in route.destinations
-        ]}}  # fmt: skip
+        return {
+            "weighted_clusters": {
+                "clusters": [{"name": one.host, "weight": one.weight, **self.labels(one)} for one in route.destinations]
+            }
+        }
 
     def mirrors(self, route: Route, path: str) -> list[dict[str, Any]]:
         """`request_mirror_policies`."""
@@ -328,7 +352,17 @@ class EnvoyWriter:
     def only(self, route: Route, path: str, *allowed: str) -> None:
         """Note everything the rule does beyond these fields (destinations and match are always allowed)."""
         defaults = Route(name="")
-        for name in ("destination_from", "respond", "mirrors", "request_edits", "response_edits", "hash_policy", "timeout",
-                     "retry", "fault", "rate_limit"):  # fmt: skip
+        for name in (
+            "destination_from",
+            "respond",
+            "mirrors",
+            "request_edits",
+            "response_edits",
+            "hash_policy",
+            "timeout",
+            "retry",
+            "fault",
+            "rate_limit",
+        ):
             if name not in allowed and getattr(route, name) != getattr(defaults, name):
                 self.wrong(f"{path}.{name}", "cannot be said in this dialect", "remove it")

@@ -17,8 +17,16 @@ from .envoy import EnvoyReader, EnvoyWriter, join, paired, spread
 
 __all__ = ["dump", "load"]
 
-_FILTER = ("multiple_route_config", "stat_prefix", "protocol_type", "serialization_type", "dubbo_filters", "route_config",
-           "drds", "@type")  # fmt: skip
+_FILTER = (
+    "multiple_route_config",
+    "stat_prefix",
+    "protocol_type",
+    "serialization_type",
+    "dubbo_filters",
+    "route_config",
+    "drds",
+    "@type",
+)
 _TABLE = ("name", "interface", "group", "version", "routes")
 
 
@@ -44,18 +52,24 @@ class _Reader(EnvoyReader):
         fields = self.mapping(value, path, ("method", "headers"))
         method = self.mapping(fields.get("method", {}), f"{path}.method", ("name", "params_match"))
         if method.get("params_match"):
-            self.wrong(f"{path}.method.params_match", "looks at arguments, which are not metadata",
-                       "match an attachment instead")  # fmt: skip
+            self.wrong(
+                f"{path}.method.params_match",
+                "looks at arguments, which are not metadata",
+                "match an attachment instead",
+            )
         if "name" not in method:
-            self.wrong(f"{path}.method.name", "is missing, and Envoy matches nothing without one", "write a string matcher")
+            self.wrong(
+                f"{path}.method.name", "is missing, and Envoy matches nothing without one", "write a string matcher"
+            )
         predicate = self.string_matcher(method["name"], f"{path}.method.name") if "name" in method else None
         found: list[Condition] = []
         if predicate is not None:
             found.append(Attribute("method", predicate))
             if predicate.holds(""):  # Envoy: a request without a method matches no route
                 found.append(Not(Attribute("method", Exact(""))))
-        found += self.each(fields.get("headers", []), f"{path}.headers",
-                           lambda inner, at: self.header_matcher(inner, at, _key))  # fmt: skip
+        found += self.each(
+            fields.get("headers", []), f"{path}.headers", lambda inner, at: self.header_matcher(inner, at, _key)
+        )
         return join(found)
 
     def route(self, value: Any, path: str, number: int) -> Route:
@@ -99,7 +113,9 @@ def load(document: Any) -> RouteTable:
         tables = fields.get("route_config", [])
         if "multiple_route_config" in fields:
             path = "multiple_route_config.route_config"
-            multiple = reader.mapping(fields["multiple_route_config"], "multiple_route_config", ("name", "route_config"))
+            multiple = reader.mapping(
+                fields["multiple_route_config"], "multiple_route_config", ("name", "route_config")
+            )
             origin.update({key: multiple[key] for key in ("name",) if key in multiple})
             tables = multiple.get("route_config", [])
     elif isinstance(document, Mapping):
@@ -193,4 +209,3 @@ def dump(table: RouteTable) -> dict[str, Any]:
             tables.append({"name": f"table{len(tables)}", **scope, "routes": [entry]})
     writer.problems.raise_if_any()
     return {"name": table.origin.get("name", "routes"), "route_config": tables}
-

@@ -28,7 +28,16 @@ _INPUTS: Final = {
     "ServiceMatchInput": "service",
     "MethodMatchInput": "method",
 }
-_FILTER: Final = ("stat_prefix", "codec_config", "generic_rds", "route_config", "filters", "tracing", "access_log", "@type")
+_FILTER: Final = (
+    "stat_prefix",
+    "codec_config",
+    "generic_rds",
+    "route_config",
+    "filters",
+    "tracing",
+    "access_log",
+    "@type",
+)
 _STOP: Final = Respond("no_route")
 
 
@@ -55,7 +64,9 @@ class _Reader(EnvoyReader):
             return f"header.{self.text(fields.get('property_name'), f'{at}.property_name')}"
         if kind not in _INPUTS:
             known = ", ".join([*_INPUTS, "PropertyMatchInput", "RequestMatchInput"])
-            self.wrong(f"{at}.@type", f"is {kind or 'missing'}, which reads nothing a message has here", f"one of {known}")
+            self.wrong(
+                f"{at}.@type", f"is {kind or 'missing'}, which reads nothing a message has here", f"one of {known}"
+            )
             return None
         return _INPUTS[kind]
 
@@ -90,7 +101,9 @@ class _Reader(EnvoyReader):
             self.wrong(f"{path}.input", "is the whole request, which is no text", "write another input")
         if key is None or kind is None:
             return
-        entries = self.mapping(self.mapping(fields[kind], f"{path}.{kind}", ("map",)).get("map", {}), f"{path}.{kind}.map")
+        entries = self.mapping(
+            self.mapping(fields[kind], f"{path}.{kind}", ("map",)).get("map", {}), f"{path}.{kind}.map"
+        )
         names = sorted(entries, key=len, reverse=True) if kind == "prefix_match_map" else list(entries)
         for name in names:  # a longer prefix first; after a miss inside it, the shorter ones
             predicate: Predicate = Exact(name) if kind == "exact_match_map" else Prefix(name)
@@ -113,9 +126,13 @@ class _Reader(EnvoyReader):
             return
         names = ("name", "cluster", "weighted_clusters", "metadata", "per_filter_config", "timeout", "retry_policy")
         fields = self.mapping(fields, at, names)
-        self.refuse(fields, at, weighted_clusters="Envoy accepts and ignores it: no request would arrive anywhere",
-                    per_filter_config="filters are not part of a table",
-                    metadata="it is only read by filters and logs")  # fmt: skip
+        self.refuse(
+            fields,
+            at,
+            weighted_clusters="Envoy accepts and ignores it: no request would arrive anywhere",
+            per_filter_config="filters are not part of a table",
+            metadata="it is only read by filters and logs",
+        )
         retry = None
         if "retry_policy" in fields:
             policy = self.mapping(fields["retry_policy"], f"{at}.retry_policy", ("num_retries",))
@@ -171,7 +188,9 @@ class _Reader(EnvoyReader):
         kind, fields, at = self.typed(value, path)
         if kind == "RuntimeFraction":
             one = self.mapping(fields, at, ("runtime_fraction", "seed"))
-            self.wrong(f"{at}.runtime_fraction", "hashes by a seed of Envoy's own", "use ConsistentHashing") if one else None
+            self.wrong(
+                f"{at}.runtime_fraction", "hashes by a seed of Envoy's own", "use ConsistentHashing"
+            ) if one else None
             return ALWAYS
         if key is None:
             return ALWAYS
@@ -190,8 +209,11 @@ class _Reader(EnvoyReader):
             one = self.mapping(fields, at, ("cidr_ranges", "stat_prefix"))
             networks = self.each(one.get("cidr_ranges", []), f"{at}.cidr_ranges", self.cidr_range)
             return Attribute(key, Cidr(tuple(network for network in networks if network is not None)), JOINED)
-        self.wrong(f"{at}.@type", f"{kind or 'nothing'} does not go with this input",
-                   "write RequestMatcher on RequestMatchInput, or ConsistentHashing or Ip on a text")  # fmt: skip
+        self.wrong(
+            f"{at}.@type",
+            f"{kind or 'nothing'} does not go with this input",
+            "write RequestMatcher on RequestMatchInput, or ConsistentHashing or Ip on a text",
+        )
         return ALWAYS
 
     def cidr_range(self, value: Any, path: str) -> Any:
@@ -291,15 +313,27 @@ class _Writer(EnvoyWriter):
                 return self.predicate(part, path)
             case Attribute(key, predicate, quantifier, fold):
                 if fold or quantifier not in ("", JOINED):
-                    self.wrong(path, f"asks {quantifier or 'any case'} of '{key}', where Envoy compares the joined value",
-                               "write joined")  # fmt: skip
+                    self.wrong(
+                        path,
+                        f"asks {quantifier or 'any case'} of '{key}', where Envoy compares the joined value",
+                        "write joined",
+                    )
                 return self._value(key, predicate, path)
             case HashThreshold(key, modulo, threshold, seed, _):
-                config = {"@type": f"{_G}.matcher.v3.ConsistentHashing".replace(
-                    "filters.network.generic_proxy.matcher.v3", "matching.input_matchers.consistent_hashing.v3"),
-                    "modulo": modulo, "threshold": threshold, "seed": seed}  # fmt: skip
-                return {"single_predicate": {"input": self.input(key, path),
-                                             "custom_match": {"name": "hash", "typed_config": config}}}  # fmt: skip
+                config = {
+                    "@type": f"{_G}.matcher.v3.ConsistentHashing".replace(
+                        "filters.network.generic_proxy.matcher.v3", "matching.input_matchers.consistent_hashing.v3"
+                    ),
+                    "modulo": modulo,
+                    "threshold": threshold,
+                    "seed": seed,
+                }
+                return {
+                    "single_predicate": {
+                        "input": self.input(key, path),
+                        "custom_match": {"name": "hash", "typed_config": config},
+                    }
+                }
             case Fraction():
                 self.wrong(path, "draws from a random number, which Envoy's matchers do not", "use consistent_hash")
             case _:
@@ -342,8 +376,11 @@ def dump(table: RouteTable) -> dict[str, Any]:
         if len(route.destinations) != 1:
             writer.wrong(f"{path}.destinations", "is not one cluster, all generic_proxy can route to", "name one")
             continue
-        config: dict[str, Any] = {"@type": f"{_G}.action.v3.RouteAction", "name": route.name,
-                                  **writer.clusters(route, path)}  # fmt: skip
+        config: dict[str, Any] = {
+            "@type": f"{_G}.action.v3.RouteAction",
+            "name": route.name,
+            **writer.clusters(route, path),
+        }
         if route.timeout is not None:
             config["timeout"] = f"{route.timeout:g}s"
         if route.retry is not None:

@@ -21,9 +21,19 @@ from .envoy import EnvoyReader, EnvoyWriter, join, spread
 __all__ = ["dump", "load"]
 
 _ROUTE = ("prefix", "remove_prefix", "cluster", "request_mirror_policy", "key_formatter", "read_command_policy")
-_FILTER = ("prefix_routes", "stat_prefix", "settings", "@type", "latency_in_micros", "faults", "custom_commands",
-           "downstream_auth_password", "downstream_auth_passwords", "downstream_auth_username",
-           "external_auth_provider")  # fmt: skip
+_FILTER = (
+    "prefix_routes",
+    "stat_prefix",
+    "settings",
+    "@type",
+    "latency_in_micros",
+    "faults",
+    "custom_commands",
+    "downstream_auth_password",
+    "downstream_auth_passwords",
+    "downstream_auth_username",
+    "external_auth_provider",
+)
 _READ = Attribute("redis.write", Exact(False))
 _WRITE = Attribute("redis.write", Exact(True))
 
@@ -35,14 +45,20 @@ class _Reader(EnvoyReader):
         prefix = self.text(fields.get("prefix", ""), f"{path}.prefix", empty=True)
         match: Condition = Attribute("keys", Prefix(prefix, fold), FIRST) if prefix else ALWAYS
         edits = self.key_edits(fields, path, prefix)
-        mirrors = tuple(self.each(fields.get("request_mirror_policy", []), f"{path}.request_mirror_policy", self.policy))
+        mirrors = tuple(
+            self.each(fields.get("request_mirror_policy", []), f"{path}.request_mirror_policy", self.policy)
+        )
         cluster = Destination(self.text(fields.get("cluster"), f"{path}.cluster"))
         found = [Route(name, match, (cluster,), mirrors=mirrors, request_edits=edits)]
         if "read_command_policy" in fields:
             policy = self.mapping(fields["read_command_policy"], f"{path}.read_command_policy", ("cluster",))
             readers = Destination(self.text(policy.get("cluster"), f"{path}.read_command_policy.cluster"))
-            found.insert(0, Route(f"{name} (reads)", join([*spread(match), _READ]), (readers,), mirrors=mirrors,
-                                  request_edits=edits))  # fmt: skip
+            found.insert(
+                0,
+                Route(
+                    f"{name} (reads)", join([*spread(match), _READ]), (readers,), mirrors=mirrors, request_edits=edits
+                ),
+            )
         return prefix, found
 
     def key_edits(self, fields: Mapping[str, Any], path: str, prefix: str) -> tuple[Edit, ...]:
@@ -62,7 +78,9 @@ class _Reader(EnvoyReader):
         if "runtime_fraction" in fields:
             share, _ = self.runtime_fraction(fields["runtime_fraction"], f"{path}.runtime_fraction")
         writes = self.boolean(fields.get("exclude_read_commands", False), f"{path}.exclude_read_commands")
-        return Mirror(Destination(self.text(fields.get("cluster"), f"{path}.cluster")), share, _WRITE if writes else ALWAYS)
+        return Mirror(
+            Destination(self.text(fields.get("cluster"), f"{path}.cluster")), share, _WRITE if writes else ALWAYS
+        )
 
 
 def load(document: Any) -> RouteTable:
@@ -71,8 +89,12 @@ def load(document: Any) -> RouteTable:
     path = ""
     if isinstance(document, Mapping) and "prefix_routes" in document:
         fields = reader.mapping(document, "", _FILTER)
-        reader.refuse(fields, "", faults="a fault by command name is not a matter of prefixes",
-                      custom_commands="which commands are forwarded is not part of a table")  # fmt: skip
+        reader.refuse(
+            fields,
+            "",
+            faults="a fault by command name is not a matter of prefixes",
+            custom_commands="which commands are forwarded is not part of a table",
+        )
         document, path = fields["prefix_routes"], "prefix_routes."
     config = reader.mapping(document, path.rstrip("."), ("routes", "case_insensitive", "catch_all_route"))
     fold = reader.boolean(config.get("case_insensitive", False), f"{path}case_insensitive")
@@ -81,17 +103,24 @@ def load(document: Any) -> RouteTable:
         prefix, routes = reader.routes_for(inner, f"{path}routes[{number}]", fold, f"routes[{number}]")
         folded = ascii_lower(prefix) if fold else prefix
         if folded in found:
-            reader.wrong(f"{path}routes[{number}].prefix", f"'{prefix}' stands there already", "give each route its own")
+            reader.wrong(
+                f"{path}routes[{number}].prefix", f"'{prefix}' stands there already", "give each route its own"
+            )
         found[folded] = routes
     ordered = [route for prefix in sorted(found, key=len, reverse=True) for route in found[prefix]]
     if "catch_all_route" in config:
         _, last = reader.routes_for(config["catch_all_route"], f"{path}catch_all_route", fold, "catch_all_route")
         # Its prefix only says how much of a key is cut: it takes whatever no prefix takes.
         ordered += [
-            Route(route.name, join([part for part in spread(route.match) if part == _READ]), route.destinations,
-                  mirrors=route.mirrors, request_edits=route.request_edits)
+            Route(
+                route.name,
+                join([part for part in spread(route.match) if part == _READ]),
+                route.destinations,
+                mirrors=route.mirrors,
+                request_edits=route.request_edits,
+            )
             for route in last
-        ]  # fmt: skip
+        ]
     reader.problems.raise_if_any()
     return RouteTable(ordered, origin={"dialect": "envoy-redis"})
 
@@ -121,14 +150,19 @@ def dump(table: RouteTable) -> dict[str, Any]:
         writer.only(route, path, "mirrors", "request_edits")
         found = _prefix(spread(route.match))
         if found is None or len(route.destinations) != 1:
-            writer.wrong(f"{path}.match", "is not a prefix of the first key with one destination",
-                         "write keys: {first: {prefix: ...}} and one destination")  # fmt: skip
+            writer.wrong(
+                f"{path}.match",
+                "is not a prefix of the first key with one destination",
+                "write keys: {first: {prefix: ...}} and one destination",
+            )
             continue
         prefix, fold, reads = found
         if prefix:
             folds.add(fold)
         if longest and len(prefix) > longest[-1]:
-            writer.wrong(f"{path}.match", "stands behind a shorter prefix, which Envoy would not prefer", "sort by length")
+            writer.wrong(
+                f"{path}.match", "stands behind a shorter prefix, which Envoy would not prefer", "sort by length"
+            )
         longest.append(len(prefix))
         if reads:
             readers[prefix] = route.destinations[0].host

@@ -20,8 +20,15 @@ from .envoy import EnvoyReader, EnvoyWriter, join, paired, spread
 __all__ = ["dump", "load"]
 
 _FILTER = ("route_config", "stat_prefix", "transport", "protocol", "thrift_filters", "trds", "@type")
-_ACTION = ("cluster", "cluster_header", "weighted_clusters", "metadata_match", "strip_service_name", "rate_limits",
-           "request_mirror_policies")  # fmt: skip
+_ACTION = (
+    "cluster",
+    "cluster_header",
+    "weighted_clusters",
+    "metadata_match",
+    "strip_service_name",
+    "rate_limits",
+    "request_mirror_policies",
+)
 _STRIP = Edit("service", Set(None))
 
 
@@ -59,8 +66,9 @@ class _Reader(EnvoyReader):
         found: Condition = ALWAYS
         if name:
             found = named(name) if kind == "method_name" else serviced(name)
-        headers = self.each(fields.get("headers", []), f"{path}.headers",
-                            lambda inner, at: self.header_matcher(inner, at, _key))  # fmt: skip
+        headers = self.each(
+            fields.get("headers", []), f"{path}.headers", lambda inner, at: self.header_matcher(inner, at, _key)
+        )
         return join([Not(found) if inverted else found, *headers])
 
     def action(self, value: Any, path: str, name: str, match: Condition) -> Route:
@@ -77,11 +85,21 @@ class _Reader(EnvoyReader):
         elif kind == "cluster_header":
             source = _key(self.text(fields[kind], f"{path}.{kind}").lower())
             match = join([*spread(match), Present(source)])
-        policies = self.each(fields.get("request_mirror_policies", []), f"{path}.request_mirror_policies",
-                             lambda inner, at: self.mirror_policy(inner, at, name))  # fmt: skip
+        policies = self.each(
+            fields.get("request_mirror_policies", []),
+            f"{path}.request_mirror_policies",
+            lambda inner, at: self.mirror_policy(inner, at, name),
+        )
         strip = self.boolean(fields.get("strip_service_name", False), f"{path}.strip_service_name")
-        return Route(name, match, destinations, source, mirrors=tuple(policies),
-                     request_edits=(_STRIP,) if strip else (), modulo=True)  # fmt: skip
+        return Route(
+            name,
+            match,
+            destinations,
+            source,
+            mirrors=tuple(policies),
+            request_edits=(_STRIP,) if strip else (),
+            modulo=True,
+        )
 
     def mirror_policy(self, value: Any, path: str, route: str) -> Mirror:
         fields = self.mapping(value, path, ("cluster", "runtime_fraction"))
@@ -91,15 +109,22 @@ class _Reader(EnvoyReader):
             if key is not None:
                 share = given
             elif given.numerator < given.denominator:
-                self.notes.append(Finding("quirk", route, f"{path}: Envoy ignores a mirror fraction without a runtime_key "
-                                          f"and mirrors everything"))  # fmt: skip
+                self.notes.append(
+                    Finding(
+                        "quirk",
+                        route,
+                        f"{path}: a mirror fraction without a runtime_key is ignored: everything is mirrored",
+                    )
+                )
         return Mirror(Destination(self.text(fields.get("cluster"), f"{path}.cluster")), share)
 
     def route(self, value: Any, path: str, number: int) -> Route:
         fields = self.mapping(value, path, ("match", "route"))
         name = f"routes[{number}]"
         self.begin_rule(name)
-        return self.action(fields.get("route", {}), f"{path}.route", name, self.match(fields.get("match", {}), f"{path}.match"))
+        return self.action(
+            fields.get("route", {}), f"{path}.route", name, self.match(fields.get("match", {}), f"{path}.match")
+        )
 
 
 def load(document: Any) -> RouteTable:
@@ -138,7 +163,7 @@ def _call(parts: list[Condition]) -> tuple[dict[str, Any] | None, list[Condition
             inner.endswith(":")
         ):
             return {"service_name": f"{name}:{inner}"}, rest
-        case (None | Present(expected=False)), Attribute(predicate=Exact(str(inner), False)) if ":" not in inner:
+        case ((None | Present(expected=False)), Attribute(predicate=Exact(str(inner), False))) if ":" not in inner:
             return ({"method_name": inner} if service is not None else None), rest
     return None, rest
 
@@ -155,14 +180,23 @@ def dump(table: RouteTable) -> dict[str, Any]:
         parts = spread(route.match)
         if route.destination_from is not None:
             parts = [part for part in parts if part != Present(route.destination_from)]
-        inverted = next((part for part in parts if isinstance(part, Not) and _call(spread(part.part))[1] == []
-                         and spread(part.part)), None)  # fmt: skip
+        inverted = next(
+            (
+                part
+                for part in parts
+                if isinstance(part, Not) and _call(spread(part.part))[1] == [] and spread(part.part)
+            ),
+            None,
+        )
         call, rest = _call(spread(inverted.part)) if inverted is not None else _call(parts)
         if inverted is not None:
             rest = [part for part in parts if part is not inverted]
         if call is None:
-            writer.wrong(f"{path}.match", "names calls in a way thrift_proxy cannot",
-                         "give an exact service, an exact service and method, or a method and `service: {present: false}`")  # fmt: skip
+            writer.wrong(
+                f"{path}.match",
+                "names calls in a way thrift_proxy cannot",
+                "give a service, a service and method, or a method and service: {present: false}, all exact",
+            )
             call = {"method_name": ""}
         match = {**call, **({"invert": True} if inverted is not None else {})}
         headers = [writer.header_matcher(part, f"{path}.match") for part in paired(rest)]

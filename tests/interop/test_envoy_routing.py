@@ -35,9 +35,39 @@ G = "type.googleapis.com/envoy.extensions.filters.network.generic_proxy"
 SERVICES = ["", "a", "ab", "com.acme.Demo", "com.acme.Other", "com.acme.*", "org.x", "COM.ACME.DEMO", "x:y"]
 METHODS = ["get", "getOrder", "set", "g", "GET", "order", "geté"]
 NAMES = ["x", "user", "X-Tier"]
-VALUES = ["", "a", "b", "ab", "A", "5", " 07 ", "5x", "+9", "-3", "12", "1.0", "9223372036854775807", "9223372036854775808",
-          "é", "a\tb", "gold", "a,b"]  # fmt: skip
-REGEXES = ["a.*", "[a-c]+", "a|b", "(?i)GOLD", "\\d+", ".", "..", "[^a]*", "(a|ab)(c|b)?", "\\s*\\d+\\s*", "[[:alpha:]]+"]
+VALUES = [
+    "",
+    "a",
+    "b",
+    "ab",
+    "A",
+    "5",
+    " 07 ",
+    "5x",
+    "+9",
+    "-3",
+    "12",
+    "1.0",
+    "9223372036854775807",
+    "9223372036854775808",
+    "é",
+    "a\tb",
+    "gold",
+    "a,b",
+]
+REGEXES = [
+    "a.*",
+    "[a-c]+",
+    "a|b",
+    "(?i)GOLD",
+    "\\d+",
+    ".",
+    "..",
+    "[^a]*",
+    "(a|ab)(c|b)?",
+    "\\s*\\d+\\s*",
+    "[[:alpha:]]+",
+]
 
 
 @dataclass
@@ -217,7 +247,9 @@ class Maker:
         rnd = self.rnd
         found: dict[str, Any] = {}
         if rnd.random() < 0.5:
-            matchers = [{"predicate": self.predicate(0), "on_match": self.on_match(depth)} for _ in range(rnd.randint(1, 4))]
+            matchers = [
+                {"predicate": self.predicate(0), "on_match": self.on_match(depth)} for _ in range(rnd.randint(1, 4))
+            ]
             found["matcher_list"] = {"matchers": matchers}
         else:
             key, pool = self.input()
@@ -234,7 +266,9 @@ class Maker:
     def generic(self) -> dict[str, Any]:
         rnd = self.rnd
         config: dict[str, Any] = {"name": "r"}
-        hosts = rnd.sample(["com.acme.Demo", "org.x", "*.Demo", "*Other", "com.*", "com.acme.*", "a", "ab"], rnd.randint(0, 3))
+        hosts = rnd.sample(
+            ["com.acme.Demo", "org.x", "*.Demo", "*Other", "com.*", "com.acme.*", "a", "ab"], rnd.randint(0, 3)
+        )
         if hosts:
             config["virtual_hosts"] = [
                 {"name": f"v{number}", "hosts": [host], "routes": self.matcher()} for number, host in enumerate(hosts)
@@ -247,24 +281,46 @@ class Maker:
 def network_filter(protocol: str, config: dict[str, Any]) -> dict[str, Any]:
     base = "type.googleapis.com/envoy.extensions.filters.network"
     if protocol == "thrift":
-        inner = [{"name": "envoy.filters.thrift.router",
-                  "typed_config": {"@type": f"{base}.thrift_proxy.router.v3.Router"}}]  # fmt: skip
-        typed = {"@type": f"{base}.thrift_proxy.v3.ThriftProxy", "stat_prefix": "t", "transport": "HEADER",
-                 "protocol": "BINARY", "route_config": config, "thrift_filters": inner}  # fmt: skip
+        inner = [
+            {"name": "envoy.filters.thrift.router", "typed_config": {"@type": f"{base}.thrift_proxy.router.v3.Router"}}
+        ]
+        typed = {
+            "@type": f"{base}.thrift_proxy.v3.ThriftProxy",
+            "stat_prefix": "t",
+            "transport": "HEADER",
+            "protocol": "BINARY",
+            "route_config": config,
+            "thrift_filters": inner,
+        }
     elif protocol == "dubbo":
         typed = {"@type": f"{base}.dubbo_proxy.v3.DubboProxy", "stat_prefix": "d", "multiple_route_config": config}
     elif protocol == "redis":
-        typed = {"@type": f"{base}.redis_proxy.v3.RedisProxy", "stat_prefix": "r", "settings": {"op_timeout": "5s"},
-                 "prefix_routes": config}  # fmt: skip
+        typed = {
+            "@type": f"{base}.redis_proxy.v3.RedisProxy",
+            "stat_prefix": "r",
+            "settings": {"op_timeout": "5s"},
+            "prefix_routes": config,
+        }
     else:
         typed = {
-            "@type": f"{base}.generic_proxy.v3.GenericProxy", "stat_prefix": "g", "route_config": config,
-            "codec_config": {"name": "c", "typed_config": {
-                "@type": f"{base}.generic_proxy.codecs.dubbo.v3.DubboCodecConfig"}},
-            "filters": [{"name": "envoy.filters.generic.router", "typed_config": {
-                "@type": f"{base}.generic_proxy.router.v3.Router"}}],
-        }  # fmt: skip
-    return {"name": f"envoy.filters.network.{'generic' if protocol == 'generic' else protocol}_proxy", "typed_config": typed}
+            "@type": f"{base}.generic_proxy.v3.GenericProxy",
+            "stat_prefix": "g",
+            "route_config": config,
+            "codec_config": {
+                "name": "c",
+                "typed_config": {"@type": f"{base}.generic_proxy.codecs.dubbo.v3.DubboCodecConfig"},
+            },
+            "filters": [
+                {
+                    "name": "envoy.filters.generic.router",
+                    "typed_config": {"@type": f"{base}.generic_proxy.router.v3.Router"},
+                }
+            ],
+        }
+    return {
+        "name": f"envoy.filters.network.{'generic' if protocol == 'generic' else protocol}_proxy",
+        "typed_config": typed,
+    }
 
 
 def named(decision: routing.Decision | None) -> str | None:

@@ -41,7 +41,7 @@ def exactly(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-# -- Thrift: header transport, binary protocol ----------------------------------------------------------------------------
+# -- Thrift: header transport, binary protocol -----------------------------------------------------------------------
 
 
 def varint(number: int) -> bytes:
@@ -96,7 +96,7 @@ def ask_thrift(port: int, name: str, headers: list[tuple[str, bytes]]) -> str | 
     return payload[at + 4 : at + 4 + size].decode()
 
 
-# -- Dubbo: Hessian 2 ----------------------------------------------------------------------------------------------------
+# -- Dubbo: Hessian 2 ------------------------------------------------------------------------------------------------
 
 
 def hessian(text: str) -> bytes:
@@ -125,7 +125,9 @@ def dubbo_request(service: str, version: str, method: str, attachments: dict[str
     return dubbo_frame(0xC2, 0, 5, body)
 
 
-def ask_dubbo(connection: socket.socket, service: str, version: str, method: str, attachments: dict[str, str]) -> str | None:
+def ask_dubbo(
+    connection: socket.socket, service: str, version: str, method: str, attachments: dict[str, str]
+) -> str | None:
     connection.sendall(dubbo_request(service, version, method, attachments))
     status, _, body = dubbo_read(connection)
     if status != 20 or body[:1] != b"\x91":
@@ -133,7 +135,7 @@ def ask_dubbo(connection: socket.socket, service: str, version: str, method: str
     return body[2 : 2 + body[1]].decode()
 
 
-# -- Redis ---------------------------------------------------------------------------------------------------------------
+# -- Redis -----------------------------------------------------------------------------------------------------------
 
 
 def redis_line(reader: Any) -> bytes:
@@ -172,7 +174,7 @@ SERVERS: dict[str, Callable[[socket.socket, bytes], None]] = {
 }
 
 
-# -- Envoy ---------------------------------------------------------------------------------------------------------------
+# -- Envoy -----------------------------------------------------------------------------------------------------------
 
 
 class Upstream(socketserver.ThreadingTCPServer):
@@ -207,10 +209,26 @@ def clusters_of(protocol: str, upstreams: dict[str, Upstream]) -> list[dict[str,
             "name": name if protocol != "redis" else f"redis-{name}",
             "type": "STATIC",
             "connect_timeout": "5s",
-            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
-                "socket_address": {"address": "127.0.0.1", "port_value": upstream.server_address[1]}
-            }}}]}]},
-        }  # fmt: skip
+            "load_assignment": {
+                "cluster_name": name,
+                "endpoints": [
+                    {
+                        "lb_endpoints": [
+                            {
+                                "endpoint": {
+                                    "address": {
+                                        "socket_address": {
+                                            "address": "127.0.0.1",
+                                            "port_value": upstream.server_address[1],
+                                        }
+                                    }
+                                }
+                            }
+                        ]
+                    }
+                ],
+            },
+        }
         cluster["name"] = f"{protocol}-{name}"
         found.append(cluster)
     return found
@@ -221,15 +239,16 @@ def running(filters: list[tuple[str, dict[str, Any]]]) -> Iterator[list[int]]:
     """Envoy with one listener for each (protocol of the upstream, network filter); gives the listeners' ports."""
     path = envoy_path()
     assert path is not None
-    upstreams = {
-        protocol: {name: Upstream(serve, name) for name in CLUSTERS} for protocol, serve in SERVERS.items()
-    }  # fmt: skip
+    upstreams = {protocol: {name: Upstream(serve, name) for name in CLUSTERS} for protocol, serve in SERVERS.items()}
     ports = free_ports(len(filters))
     listeners = [
-        {"name": f"l{number}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-         "filter_chains": [{"filters": [network]}]}
+        {
+            "name": f"l{number}",
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+            "filter_chains": [{"filters": [network]}],
+        }
         for number, (port, (_, network)) in enumerate(zip(ports, filters, strict=True))
-    ]  # fmt: skip
+    ]
     clusters = [one for protocol, held in upstreams.items() for one in clusters_of(protocol, held)]
     config = {"static_resources": {"listeners": listeners, "clusters": clusters}}
     with tempfile.TemporaryDirectory() as folder:
@@ -238,8 +257,9 @@ def running(filters: list[tuple[str, dict[str, Any]]]) -> Iterator[list[int]]:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [path, "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning"],
-                stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
             try:
                 _wait(process, ports, log)
                 yield ports

@@ -20,12 +20,14 @@ VOCABULARY = {"service": str, "method": str, "n": int, "keys": tuple, "header.<n
 
 
 def table(*matches: Any, **fields: Any) -> RouteTable:
-    return routing.load({
-        "routes": [
-            {"name": f"r{number}", "match": match, "destinations": [{"host": f"c{number}"}], **fields}
-            for number, match in enumerate(matches)
-        ]
-    })  # fmt: skip
+    return routing.load(
+        {
+            "routes": [
+                {"name": f"r{number}", "match": match, "destinations": [{"host": f"c{number}"}], **fields}
+                for number, match in enumerate(matches)
+            ]
+        }
+    )
 
 
 def attributes(**named: Any) -> dict[str, Any]:
@@ -172,8 +174,17 @@ def test_edits_the_protocol_cannot_make() -> None:
 
 
 def test_weights_that_choose_nothing() -> None:
-    rules = routing.load({"routes": [{"name": "r", "destinations": [{"host": "a"}, {"host": "b", "weight": 0}],
-                                      "mirrors": [{"destination": {"host": "m"}, "percent": 0}]}]})  # fmt: skip
+    rules = routing.load(
+        {
+            "routes": [
+                {
+                    "name": "r",
+                    "destinations": [{"host": "a"}, {"host": "b", "weight": 0}],
+                    "mirrors": [{"destination": {"host": "m"}, "percent": 0}],
+                }
+            ]
+        }
+    )
     assert [kind for kind, _, _ in found(rules)] == ["unchosen_weight", "unchosen_weight"]
 
 
@@ -198,12 +209,16 @@ def test_a_partial_overlap_with_another_destination() -> None:
 
 
 def test_fractions_come_with_the_number_that_shows_them() -> None:
-    rules = table({"attributes": {"service": "a"}, "fraction": {"percent": 50}}, attributes(service="a"), attributes(service="a"))
+    rules = table(
+        {"attributes": {"service": "a"}, "fraction": {"percent": 50}}, attributes(service="a"), attributes(service="a")
+    )
     assert found(rules) == [("duplicate", "r2", ("r1",))]
 
 
 def test_a_large_table_is_checked_in_seconds() -> None:
-    rules = table(*({"attributes": {"service": f"s{number}", "method": {"prefix": "get"}}} for number in range(3000)), {})
+    rules = table(
+        *({"attributes": {"service": f"s{number}", "method": {"prefix": "get"}}} for number in range(3000)), {}
+    )
     assert rules.check() == []
 
 
@@ -216,7 +231,9 @@ def test_no_message_reaches_a_rule_said_to_be_unreachable(
     findings = built.check()
     replay(built, findings)
     dead = {
-        finding.rule for finding in findings if finding.kind in ("shadowed", "unreachable", "duplicate", "contradiction")
+        finding.rule
+        for finding in findings
+        if finding.kind in ("shadowed", "unreachable", "duplicate", "contradiction")
     }
     for message in messages:
         decision = built.match(message, random)

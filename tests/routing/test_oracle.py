@@ -22,7 +22,9 @@ def index_of(decision: routing.Decision | None) -> int | None:
 
 @settings(max_examples=400, deadline=None)
 @given(generate.tables, st.lists(generate.messages, min_size=1, max_size=8), generate.randoms)
-def test_match_equals_the_specification(rules: list[routing.Route], messages: list[dict[str, Any]], random: int) -> None:
+def test_match_equals_the_specification(
+    rules: list[routing.Route], messages: list[dict[str, Any]], random: int
+) -> None:
     table = RouteTable(rules)
     for message in messages:
         assert index_of(table.match(message, random)) == index_of(table.match_linear(message, random))
@@ -56,9 +58,30 @@ def test_the_fast_test_of_a_condition_equals_its_specification(
 
 
 HOSTILE: list[Any] = [
-    None, 1.5, float("nan"), b"a", [], {}, set(), object(), ("a", None), ("a", ("b",)), [1, "a", b"x"], 10**5000, -(10**5000),
-    "\ud800", "x" * 100_000, ("a",) * 1000, True, type, lambda: None, "9" * 10_000, " " * 10_000 + "7", "%", ":" * 50,
-]  # fmt: skip
+    None,
+    1.5,
+    float("nan"),
+    b"a",
+    [],
+    {},
+    set(),
+    object(),
+    ("a", None),
+    ("a", ("b",)),
+    [1, "a", b"x"],
+    10**5000,
+    -(10**5000),
+    "\ud800",
+    "x" * 100_000,
+    ("a",) * 1000,
+    True,
+    type,
+    lambda: None,
+    "9" * 10_000,
+    " " * 10_000 + "7",
+    "%",
+    ":" * 50,
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -83,8 +106,10 @@ def compare(table: RouteTable, messages: list[dict[str, Any]]) -> None:
 
 def test_many_nested_prefixes() -> None:
     """Every length from 1 to 300: more than are kept by length, so bisection finds them."""
-    table = rules_of([Attribute("s", Prefix("a" * length)) for length in range(300, 0, -1)]
-                     + [Attribute("s", Prefix("ab" * length)) for length in range(1, 60)])  # fmt: skip
+    table = rules_of(
+        [Attribute("s", Prefix("a" * length)) for length in range(300, 0, -1)]
+        + [Attribute("s", Prefix("ab" * length)) for length in range(1, 60)]
+    )
     texts = ["a" * length for length in range(0, 310, 7)] + ["ab" * 30 + "x", "aab", "b", "", "a" * 299 + "b"]
     compare(table, [{"s": text} for text in texts])
 
@@ -96,7 +121,9 @@ def test_nested_and_crossing_ranges() -> None:
     ranges += [Range(None, 3), Range(1990, None)]
     rnd.shuffle(ranges)
     table = rules_of([Attribute("n", one) for one in ranges])
-    compare(table, [{"n": number} for number in range(-60, 2110, 13)] + [{"n": str(number)} for number in range(0, 99, 7)])
+    compare(
+        table, [{"n": number} for number in range(-60, 2110, 13)] + [{"n": str(number)} for number in range(0, 99, 7)]
+    )
 
 
 def test_thousands_of_rules_under_one_value_are_split_by_the_next_attribute() -> None:
@@ -114,11 +141,13 @@ def test_only_negations() -> None:
 
 
 def test_an_atom_shared_by_settled_and_unsettled_rules() -> None:
-    table = rules_of([
-        All((Attribute("s", Exact("a")), Attribute("m", Exact("x")))),
-        Attribute("s", Exact("a")),
-        All((Attribute("s", Exact("a")), Attribute("m", Exact("y")))),
-    ])  # fmt: skip
+    table = rules_of(
+        [
+            All((Attribute("s", Exact("a")), Attribute("m", Exact("x")))),
+            Attribute("s", Exact("a")),
+            All((Attribute("s", Exact("a")), Attribute("m", Exact("y")))),
+        ]
+    )
     assert [index_of(table.match({"s": "a", "m": m})) for m in ("x", "y")] == [0, 1]
     assert index_of(table.match({"s": ("a", "b")})) is None  # every element must match
     assert index_of(table.match({"s": ("a", "a")})) == 1
@@ -126,11 +155,21 @@ def test_an_atom_shared_by_settled_and_unsettled_rules() -> None:
 
 @pytest.mark.skipif(not routing.regex.available(), reason="google-re2 is not installed")
 def test_replacement_leaves_the_old_table_as_it_was() -> None:
-    table = routing.load({"routes": [
-        {"name": f"r{number}", "match": {"attributes": {"s": {"regex": f"svc{number}[.].*"}}}, "destinations": [{"host": "a"}]}
-        for number in range(40)
-    ]})  # fmt: skip
-    new = table.replace("r7", routing.Route(name="r7", match=Attribute("s", Exact("other")), destinations=table.routes[0].destinations))
+    table = routing.load(
+        {
+            "routes": [
+                {
+                    "name": f"r{number}",
+                    "match": {"attributes": {"s": {"regex": f"svc{number}[.].*"}}},
+                    "destinations": [{"host": "a"}],
+                }
+                for number in range(40)
+            ]
+        }
+    )
+    new = table.replace(
+        "r7", routing.Route(name="r7", match=Attribute("s", Exact("other")), destinations=table.routes[0].destinations)
+    )
     assert index_of(table.match({"s": "svc7.x"})) == 7
     assert new.match({"s": "svc7.x"}) is None
     assert index_of(new.match({"s": "other"})) == 7
