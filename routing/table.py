@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .chain import ASK_INDEX, MOST_RULES, chain
 from .conditions import Condition, Fraction, walk
 from .decision import Decision
 from .errors import Problems
@@ -90,7 +91,7 @@ class RouteTable:
     importing, which `check` repeats.
     """
 
-    __slots__ = ("_index", "_lens", "global_rate_limit", "local_rate_limit", "notes", "origin", "routes")
+    __slots__ = ("_chain", "_index", "_lens", "global_rate_limit", "local_rate_limit", "notes", "origin", "routes")
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class RouteTable:
         names, random = _names(self.routes)
         self._lens = Lens(names, random)
         self._index = build(entry_of(position, route.match) for position, route in enumerate(self.routes))
+        self._chain = chain((route.match for route in self.routes), NOTHING) if len(self) <= MOST_RULES else None
 
     def __len__(self) -> int:
         return len(self.routes)
@@ -143,8 +145,11 @@ class RouteTable:
         `random` is a 64-bit integer all random choices follow from; `hash` stands in for the one a hash policy would
         compute. Never raises, whatever the values in the metadata are.
         """
-        view = self._lens.look(message, random)
-        position = self._index.search(view, NOTHING, False)
+        lens = self._lens
+        view = message if lens.plain and type(message) is dict else lens.look(message, random)
+        position = ASK_INDEX if self._chain is None else self._chain(view)
+        if position == ASK_INDEX:
+            position = self._index.search(view, NOTHING, False)
         if position == NOTHING:
             return None
         return Decision(self.routes[position], position, view, random, hash)
@@ -191,6 +196,7 @@ class RouteTable:
         twin.local_rate_limit, twin.global_rate_limit = self.local_rate_limit, self.global_rate_limit
         twin.origin, twin.notes = self.origin, self.notes
         twin._lens = self._lens.widened(*_names((route,)))
+        twin._chain = chain((one.match for one in twin.routes), NOTHING) if len(twin) <= MOST_RULES else None
         twin._index = self._index.replaced(position, old.match, entry_of(position, route.match))
         return twin
 

@@ -100,10 +100,13 @@ def _join(elements: list[Any]) -> Any:
 class Lens:
     """What one table needs to see; made once, used for every message."""
 
-    __slots__ = ("_folded", "_joined", "_names", "_own", "_plain", "_random")
+    __slots__ = ("_folded", "_joined", "_names", "_own", "_random", "plain")
 
     def __init__(self, names: Iterable[str], random: bool) -> None:
-        """`names` are lookup names as `lookup_name` makes them; `random`: the rules draw from the random number."""
+        """`names` are lookup names as `lookup_name` makes them; `random`: the rules draw from the random number.
+
+        `plain` then says that a mapping needs nothing added to be a view of itself.
+        """
         names = self._names = frozenset(names)
         self._own = tuple(name for name in OWN_FIELDS if name in names)
         self._joined = tuple(name[2:] for name in names if name.startswith(_JOINED))
@@ -112,7 +115,7 @@ class Lens:
             if name.startswith((_FOLDED, _FOLDED_JOINED)):
                 self._folded.setdefault(name[2:], []).append(name)
         self._random = random
-        self._plain = not (self._joined or self._folded or random)
+        self.plain = not (self._joined or self._folded or random)
 
     def widened(self, names: Iterable[str], random: bool) -> Lens:
         """A lens that sees these names, too."""
@@ -129,7 +132,7 @@ class Lens:
         else:
             found = getattr(message, "metadata", None)
             metadata, own = (message, ()) if found is None else (found, self._own)
-        if self._plain and not own:
+        if self.plain and not own:
             return metadata
         view: dict[str, Any] = dict(metadata)
         for name in own:

@@ -1,6 +1,6 @@
 """Envoy's HTTP `route_config`, as far as metadata can say it: virtual hosts, paths, headers, clusters, mirrors.
 
-The path is the key `path`, which the caller gives without its query, as Envoy compares it. The host is `service`, in any
+The path is the key `path`, given by the caller without its query, as Envoy compares it. The host is `service`, in any
 case and with its port. A virtual host that matches ends the search. Redirects, rewrites, query parameters, cookies and
 anything that belongs to other filters are refused by name.
 """
