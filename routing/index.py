@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .access import EXACT, NETWORK, PREFIX, PRESENT, RANGE, SUFFIX, Atom, Cover, covers
@@ -77,15 +77,15 @@ def _first(bucket: Bucket) -> int:
 class _Affixes:
     """Buckets under prefixes of a text (suffixes are prefixes of the reversed text)."""
 
-    __slots__ = ("_by_length", "_lengths", "_order", "_parents", "buckets")
+    __slots__ = ("_order", "_parents", "buckets", "by_length", "lengths")
 
     def __init__(self, buckets: dict[str, Bucket]) -> None:
         self.buckets = buckets
-        self._lengths = sorted({len(text) for text in buckets})
-        self._by_length = len(self._lengths) <= _FEW_LENGTHS
+        self.lengths = sorted({len(text) for text in buckets})
+        self.by_length = len(self.lengths) <= _FEW_LENGTHS
         self._order: list[str] = []
         self._parents: list[int] = []
-        if not self._by_length:
+        if not self.by_length:
             self._arrange()
 
     def _arrange(self) -> None:
@@ -102,9 +102,9 @@ class _Affixes:
             open_ones.append(number)
 
     def search(self, text: str, view: View, best: int, full: bool) -> int:
-        if self._by_length:
+        if self.by_length:
             buckets = self.buckets
-            for length in self._lengths:
+            for length in self.lengths:
                 bucket = buckets.get(text[:length])
                 if bucket is not None and len(text) >= length:
                     best = _search(bucket, view, best, full)
@@ -205,7 +205,7 @@ class _Networks:
 class _KeyIndex:
     """Everything filed under one attribute."""
 
-    __slots__ = ("booleans", "first", "folded", "integers", "name", "networks", "only_exact", "present", "ranges",
+    __slots__ = ("booleans", "first", "folded", "integers", "name", "networks", "present", "ranges",
                  "texts")  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -218,14 +218,17 @@ class _KeyIndex:
         self.networks: _Networks | None = None
         self.present: Bucket | None = None
         self.first = NOTHING
-        self.only_exact = True
 
     def settle(self) -> None:
         """Recompute what follows from the buckets."""
         self.first = min((_first(bucket) for _, bucket in self.buckets()), default=NOTHING)
-        self.only_exact = not (
-            self.texts.affixes() or self.folded is not None or self.ranges or self.networks or self.present is not None
-        )
+
+    def short_prefixes(self) -> tuple[dict[str, Bucket], Sequence[int], bool]:
+        """Prefixes by length, their lengths, and whether a string has to be looked up nowhere else."""
+        prefixes = self.texts.prefixes
+        others = (self.folded, self.ranges, self.networks, self.present, self.texts.suffixes)
+        simple = all(other is None for other in others) and (prefixes is None or prefixes.by_length)
+        return (prefixes.buckets, prefixes.lengths, simple) if prefixes is not None else ({}, (), simple)
 
     def _shelf(self, atom: Atom) -> dict[Any, Bucket]:
         """The buckets of atoms of this kind; a new dictionary where there are none yet."""
@@ -374,7 +377,7 @@ class Index:
         self.residual = residual
         ordered = sorted(keys.values(), key=lambda key_index: key_index.first)
         self._probes = tuple(
-            (key_index.first, key_index.name, key_index.texts.exact, key_index.only_exact, key_index)
+            (key_index.first, key_index.name, key_index.texts.exact, *key_index.short_prefixes(), key_index)
             for key_index in ordered
             if key_index.first < NOTHING
         )
@@ -383,25 +386,28 @@ class Index:
 
     def search(self, view: View, best: int, full: bool) -> int:
         """The position of the first matching rule if it is before `best`, else `best`."""
-        for first, name, exact, only_exact, key_index in self._probes:
+        for first, name, exact, prefixes, lengths, simple, key_index in self._probes:
             if first >= best:
                 break
             value = view.get(name)
-            if only_exact and type(value) is str:  # the commonest case, kept free of calls
+            if simple and type(value) is str:  # the commonest case, kept free of calls
                 bucket = exact.get(value)
-                if bucket is None:
-                    continue
-                if type(bucket) is tuple:
-                    for entry in bucket:
-                        position = entry[0]
-                        if position >= best:
-                            break
-                        test = entry[2] if full else entry[1]
-                        if test is None or test(view):
-                            best = position
-                            break
-                else:
-                    best = bucket.search(view, best, full)  # type: ignore[union-attr]
+                if bucket is not None:
+                    if type(bucket) is tuple:
+                        for entry in bucket:
+                            position = entry[0]
+                            if position >= best:
+                                break
+                            test = entry[2] if full else entry[1]
+                            if test is None or test(view):
+                                best = position
+                                break
+                    else:
+                        best = bucket.search(view, best, full)  # type: ignore[union-attr]
+                for length in lengths:
+                    bucket = prefixes.get(value[:length])
+                    if bucket is not None and len(value) >= length:
+                        best = _search(bucket, view, best, full)
             elif value is not None:
                 best = key_index.search(value, view, best, full)
         if self.residual:

@@ -21,7 +21,7 @@ def index_of(decision: routing.Decision | None) -> int | None:
     return None if decision is None else decision.index
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(generate.tables, st.lists(generate.messages, min_size=1, max_size=8), generate.randoms)
 def test_match_equals_the_specification(
     rules: list[routing.Route], messages: list[dict[str, Any]], random: int
@@ -35,7 +35,7 @@ def test_match_equals_the_specification(
         assert (None if found == NOTHING else found) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(generate.tables, generate.conditions, st.integers(0, 11), st.lists(generate.messages, min_size=1, max_size=6))
 def test_replacing_a_rule_equals_building_the_table_anew(
     rules: list[routing.Route], match: Condition, which: int, messages: list[dict[str, Any]]
@@ -89,7 +89,7 @@ HOSTILE: list[Any] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(generate.tables)
 def test_no_value_makes_matching_raise(rules: list[routing.Route]) -> None:
     table = RouteTable(rules)
