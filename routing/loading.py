@@ -86,7 +86,7 @@ class RuleReader(Reader):
             return value
         if isinstance(value, bool | int) and not key.startswith("header."):
             return value
-        if isinstance(value, bool | int | float):
+        if isinstance(value, bool | int | float) and key.startswith("header."):
             self.wrong(path, f"is {kind_of(value)}, but headers have text", quoted(value))
         else:
             remedy = "{present: false} asks for absence" if value is None else "write a string, integer or boolean"
@@ -581,25 +581,32 @@ ROUTE_KEYS: Final = (
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
+def _parts(predicate: Predicate) -> list[Predicate]:
+    if isinstance(predicate, Both):
+        return [leaf for part in predicate.parts for leaf in _parts(part)]
+    return [predicate]
+
+
 def spell_predicate(predicate: Predicate) -> Any:
     """A predicate as written in a rule."""
     if not isinstance(predicate, Both):
         return predicate.spell()
+    parts = _parts(predicate)
     merged: dict[str, Any] = {}
     cases: set[bool] = set()
-    for part in predicate.parts:
+    for part in parts:
         spelled = spell_predicate(part)
         folded = bool(spelled.pop("ignore_case", False))
         if any(name in _CASED for name in spelled):
             cases.add(folded)
-        if len(cases) > 1 or set(spelled) & set(merged) or isinstance(part, Both):
-            return {"all_of": [spell_predicate(one) for one in predicate.parts]}
+        if len(cases) > 1 or set(spelled) & set(merged):
+            return {"all_of": [spell_predicate(one) for one in parts]}
         merged.update(spelled)
     if not merged:
         return {"all_of": []}
     # one_of and exact keep their case beside a regex only when they are folded by themselves
     if True in cases and "regex" in merged:
-        return {"all_of": [spell_predicate(one) for one in predicate.parts]}
+        return {"all_of": [spell_predicate(one) for one in parts]}
     return {**merged, "ignore_case": True} if True in cases else merged
 
 
