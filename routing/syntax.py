@@ -275,11 +275,15 @@ class _Parser:
             ranges = ranges + extra
         return union(ranges)
 
+    def named(self, ranges: Ranges, inverted: bool) -> Ranges:
+        """A named class: RE2 folds it first and inverts then, so that ``(?i)\\w`` has the KELVIN SIGN."""
+        found = self.folded(list(ranges))
+        return invert(found, self.universe) if inverted else found
+
     def escape(self) -> Node:
         character = self.next()
         if character.lower() in _PERL:
-            found = _PERL[character.lower()]
-            return Chars(found if character.islower() else invert(found, self.universe))
+            return Chars(self.named(_PERL[character.lower()], character.isupper()))
         if character in "Az":
             return Anchor(character == "A")
         return self.character(self.escaped(character))
@@ -303,22 +307,20 @@ class _Parser:
             first = False
             if self.take("[:"):
                 inverted = self.take("^")
-                found = _POSIX[self.until(":]")]
-                ranges.extend(invert(found, self.universe) if inverted else found)
+                ranges.extend(self.named(_POSIX[self.until(":]")], inverted))
                 continue
             if self.peek("\\") and self.text[self.at + 1 : self.at + 2].lower() in _PERL:
                 kind = self.text[self.at + 1]
                 self.at += 2
-                found = _PERL[kind.lower()]
-                ranges.extend(found if kind.islower() else invert(found, self.universe))
+                ranges.extend(self.named(_PERL[kind.lower()], kind.isupper()))
                 continue
             low = high = self.member()
             if self.peek("-") and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.at += 1
                 high = self.member()
-            ranges.append((low, high))
+            ranges.extend(self.folded([(low, high)]))
         self.take("]")
-        found = self.folded(ranges)
+        found = union(ranges)
         return Chars(invert(found, self.universe) if negated else _within(found, self.universe))
 
     def member(self) -> int:

@@ -38,6 +38,9 @@ _FILTER: Final = (
     "access_log",
     "@type",
 )
+_CONSISTENT_HASHING: Final = (
+    "type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing"
+)
 _STOP: Final = Respond("no_route")
 
 
@@ -320,20 +323,9 @@ class _Writer(EnvoyWriter):
                     )
                 return self._value(key, predicate, path)
             case HashThreshold(key, modulo, threshold, seed, _):
-                config = {
-                    "@type": f"{_G}.matcher.v3.ConsistentHashing".replace(
-                        "filters.network.generic_proxy.matcher.v3", "matching.input_matchers.consistent_hashing.v3"
-                    ),
-                    "modulo": modulo,
-                    "threshold": threshold,
-                    "seed": seed,
-                }
-                return {
-                    "single_predicate": {
-                        "input": self.input(key, path),
-                        "custom_match": {"name": "hash", "typed_config": config},
-                    }
-                }
+                config = {"@type": _CONSISTENT_HASHING, "modulo": modulo, "threshold": threshold, "seed": seed}
+                custom = {"name": "hash", "typed_config": config}
+                return {"single_predicate": {"input": self.input(key, path), "custom_match": custom}}
             case Fraction():
                 self.wrong(path, "draws from a random number, which Envoy's matchers do not", "use consistent_hash")
             case _:

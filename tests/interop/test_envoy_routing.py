@@ -32,6 +32,8 @@ TABLES = 40
 REQUESTS = 24
 G = "type.googleapis.com/envoy.extensions.filters.network.generic_proxy"
 
+HASHING = "type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing"
+
 SERVICES = ["", "a", "ab", "com.acme.Demo", "com.acme.Other", "com.acme.*", "org.x", "COM.ACME.DEMO", "x:y"]
 METHODS = ["get", "getOrder", "set", "g", "GET", "order", "geté"]
 NAMES = ["x", "user", "X-Tier"]
@@ -229,6 +231,10 @@ class Maker:
             whole = {"name": "r", "typed_config": {"@type": f"{G}.matcher.v3.RequestMatchInput"}}
             return {"single_predicate": {"input": whole, "custom_match": {"name": "c", "typed_config": config}}}
         found, pool = self.input()
+        if kind == 3:
+            config = {"@type": HASHING, "modulo": 10, "threshold": rnd.randint(0, 10), "seed": rnd.randint(0, 3)}
+            custom = {"name": "h", "typed_config": config}
+            return {"single_predicate": {"input": found, "custom_match": custom}}
         return {"single_predicate": {"input": found, "value_match": self.unified(pool)}}
 
     def unified(self, pool: list[str]) -> dict[str, Any]:
