@@ -383,11 +383,14 @@ class Solver:
     def _attribute(self, name: str, literals: frozenset[Literal]) -> Any:
         known = (name, literals)
         if known not in self._known:
-            if len({leaf.key for leaf, _ in literals if not getattr(leaf, "fold", True)}) > 1:  # type: ignore[attr-defined]
-                raise Undecided("one header under names of different case")
             types = types_of(self.vocabulary, name) or ALL_TYPES
             self._known[known] = _value(literals, types)
-        return self._known[known]
+        value = self._known[known]
+        spellings = {(leaf.fold, "" if leaf.fold else leaf.key) for leaf, _ in literals}  # type: ignore[attr-defined]
+        if value is None and len(spellings) > 1:
+            # One key was looked for; two that differ in case, or one of another case, might still do.
+            raise Undecided("one header under names of different case")
+        return value
 
     def _message(self, literals: dict[str, frozenset[Literal]]) -> Witness:
         metadata: dict[str, Any] = {}
