@@ -12,7 +12,7 @@ from __future__ import annotations
 from .analysis import Finding
 from .comparison import Difference, diff
 from .decision import Decision
-from .documents import DIALECTS, dump, load
+from .documents import DIALECTS, dump, load, matcher
 from .errors import ConfigError, MissingExtra, Problem, RoutingError
 from .explain import Explanation
 from .merging import merge
@@ -38,5 +38,6 @@ __all__ = [
     "diff",
     "dump",
     "load",
+    "matcher",
     "merge",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from .errors import ConfigError, Problem
 from .loading import TABLE_KEYS, RuleReader
+from .rules import Respond, Route
 from .table import RouteTable
 
-__all__ = ["DIALECTS", "dump", "load"]
+__all__ = ["DIALECTS", "dump", "load", "matcher"]
 
 OWN: Final = "l7codec"
 _MODULES: Final = {
@@ -62,6 +63,19 @@ def dump(table: RouteTable, dialect: str | None = None) -> dict[str, Any]:
         raise ConfigError([Problem("", f"no dialect is called {dialect!r}", "one of " + ", ".join(DIALECTS))])
     document: dict[str, Any] = importlib.import_module(f".dialects.{_MODULES[dialect]}", __package__).dump(table)
     return document
+
+
+def matcher(match: Any, path: str = "match") -> Callable[[Any], bool]:
+    """A function that says whether a message satisfies a `match` mapping as rules have it: a filter.
+
+    The function takes a message or a mapping and never raises. Raises ConfigError, with paths that begin with `path`.
+    """
+    reader = RuleReader()
+    reader.begin_rule(path)
+    condition = reader.condition(match, path)
+    reader.problems.raise_if_any()
+    table = RouteTable([Route("match", condition, respond=Respond("answer"))])
+    return lambda message: table.match(message) is not None
 
 
 def _recognised(document: Any) -> str:

@@ -256,6 +256,16 @@ def test_an_explanation_says_what_was_seen() -> None:
     assert "missing" in str(explained)
 
 
+def test_a_match_alone_is_a_filter() -> None:
+    holds = routing.matcher({"attributes": {"keys": {"any": {"prefix": "user:"}}}})
+    assert [holds(message) for message in ({"keys": ("a", "user:1")}, {"keys": ("a",)}, {}, {"keys": 5})] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    with pytest.raises(routing.ConfigError) as caught:
+        routing.matcher({"attributes": {"keys": {"prefx": "user:"}}}, path="--filter")
+    assert caught.value.errors[0].path == "--filter.attributes.keys.prefx"
+
+
 def test_public_names() -> None:
     assert all(hasattr(routing, name) for name in routing.__all__)
     assert len(routing.__all__) <= 20
