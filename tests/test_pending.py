@@ -1,0 +1,215 @@
+"""Pending: who is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from l7codec import Kind, LimitExceeded, Message, Side
+from l7codec.pending import Pending
+
+
+def ask(id: int | None = None, side: Side = Side.CLIENT) -> Message:
+    return Message("toy", Kind.REQUEST, side, {}, b"?", id)
+
+
+def answer(id: int | None = None, side: Side = Side.SERVER) -> Message:
+    return Message("toy", Kind.RESPONSE, side, {}, b"!", id)
+
+
+def opened(*requests: Message, limit: int = 100, drop_oldest: bool = False) -> Pending:
+    pending = Pending(limit, drop_oldest)
+    for request in requests:
+        pending.open(request)
+    return pending
+
+
+def test_in_order() -> None:
+    first, second = ask(), ask()
+    pending = opened(first, second)
+    assert [*pending] == [first, second]
+    assert pending.first(Side.CLIENT) is first
+    assert pending.settle(answer()) is first
+    assert pending.settle(answer()) is second
+    assert pending.settle(answer()) is None
+    assert pending.first(Side.CLIENT) is None
+    assert len(pending) == 0
+
+
+def test_by_id_in_any_order() -> None:
+    requests = [ask(id) for id in (3, 1, 2)]
+    pending = opened(*requests)
+    assert pending.settle(answer(2)) is requests[2]
+    assert pending.settle(answer(7)) is None
+    assert pending.settle(answer(3)) is requests[0]
+    assert pending.settle(answer(3)) is None
+    assert [*pending] == [requests[1]]
+
+
+def test_an_id_in_use_twice_is_answered_oldest_first() -> None:
+    first, second = ask(1), ask(1)
+    pending = opened(first, second)
+    assert pending.settle(answer(1)) is first
+    assert pending.settle(answer(1)) is second
+
+
+def test_each_side_asks_and_is_answered_by_the_other() -> None:
+    client, server = ask(5), ask(5, Side.SERVER)
+    pending = opened(client, server)
+    assert pending.settle(answer(5, Side.CLIENT)) is server
+    assert pending.settle(answer(5, Side.SERVER)) is client
+
+
+def test_several_responses_or_none() -> None:
+    many, none, one = ask(), ask(), ask()
+    pending = Pending(10)
+    pending.open(many, 3)
+    pending.open(none, 0)
+    pending.open(one)
+    assert [pending.settle(answer()) for _ in range(4)] == [many, many, many, one]
+
+
+def test_how_many_responses_may_turn_out_later() -> None:
+    first, second = ask(), ask()
+    pending = opened(first, second)
+    pending.expect(Side.CLIENT, 2)
+    assert pending.settle(answer()) is first
+    assert pending.settle(answer()) is first
+    assert pending.settle(answer()) is second
+
+
+def test_a_live_one_refuses_too_many() -> None:
+    pending = opened(ask(), ask(1), limit=2)
+    with pytest.raises(LimitExceeded, match="more than 2 requests"):
+        pending.open(ask())
+    assert len(pending) == 2
+    assert pending.dropped == 0
+
+
+def test_a_capture_drops_the_oldest_and_never_pairs_wrongly_for_it() -> None:
+    requests = [ask() for _ in range(5)]
+    pending = opened(*requests, limit=3, drop_oldest=True)
+    assert [*pending] == requests[2:]
+    assert pending.dropped == 2
+    assert pending.first(Side.CLIENT) is None  # who is answered next was dropped
+    assert [pending.settle(answer()) for _ in range(5)] == [None, None, *requests[2:]]
+
+
+def test_a_dropped_request_owes_all_its_responses() -> None:
+    pending = Pending(1, drop_oldest=True)
+    pending.open(ask(), 2)
+    last = ask()
+    pending.open(last)
+    assert [pending.settle(answer()) for _ in range(3)] == [None, None, last]
+
+
+def test_a_capture_drops_the_oldest_by_id() -> None:
+    requests = [ask(id) for id in range(5)]
+    pending = opened(*requests, limit=3, drop_oldest=True)
+    assert pending.settle(answer(0)) is None
+    assert pending.settle(answer(4)) is requests[4]
+    assert pending.dropped == 2
+
+
+def test_a_limit_of_nothing() -> None:
+    pending = opened(ask(), ask(), limit=0, drop_oldest=True)
+    assert pending.dropped == 1
+    with pytest.raises(LimitExceeded):
+        opened(ask(), limit=0)
+
+
+def test_close() -> None:
+    first, second = ask(), ask()
+    by_id = ask(9)
+    pending = opened(first, second, by_id)
+    assert pending.close(second)
+    assert not pending.close(second)
+    assert pending.close(by_id)
+    assert not pending.close(by_id)
+    assert [*pending] == [first]
+    assert pending.settle(answer(9)) is None
+
+
+def test_equal_requests_are_not_the_same() -> None:
+    first, second = ask(), ask()
+    assert first == second
+    pending = opened(first, second)
+    assert pending.close(second)
+    assert pending.settle(answer()) is first
+
+
+def test_is_next() -> None:
+    first, second = ask(), ask()
+    pending = opened(first, second, ask(4))
+    assert pending.is_next(first)
+    assert not pending.is_next(second)
+    pending.settle(answer())
+    assert not pending.is_next(first)  # answered: another answer would go to the second
+    assert pending.is_next(second)
+    assert pending.is_next(ask(77))
+
+
+# -- after a gap --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_paired_in_order_after_a_gap() -> None:
+    pending = opened(ask(), ask())
+    pending.lose_order(Side.SERVER)
+    assert not pending.in_order
+    assert len(pending) == 0
+    pending.open(ask())
+    assert pending.settle(answer()) is None
+
+
+def test_ids_outlive_a_gap() -> None:
+    request = ask(1)
+    pending = opened(request, ask())
+    pending.lose_order(Side.CLIENT)
+    assert pending.settle(answer(1)) is request
+
+
+def test_order_comes_back_when_as_many_responses_have_come_as_were_owed() -> None:
+    pending = opened(ask(), ask(), ask())
+    pending.lose_order(Side.SERVER)
+    for _ in range(3):
+        assert not pending.in_order
+        pending.find_order(asks=False)
+        assert pending.settle(answer()) is None
+    pending.find_order(asks=False)
+    assert pending.in_order
+    request = ask()
+    pending.open(request)
+    assert pending.settle(answer()) is request
+
+
+def test_what_was_dropped_is_owed_too() -> None:
+    pending = opened(ask(), ask(), ask(), limit=1, drop_oldest=True)
+    pending.lose_order(Side.SERVER)
+    for _ in range(2):
+        pending.settle(answer())
+        pending.find_order(asks=False)
+    assert not pending.in_order
+    pending.settle(answer())
+    pending.find_order(asks=False)
+    assert pending.in_order
+
+
+def test_requests_may_be_among_what_the_client_lost() -> None:
+    pending = opened(ask(), ask())
+    pending.lose_order(Side.CLIENT)
+    for _ in range(20):
+        pending.settle(answer())
+        pending.find_order(asks=True)
+    assert not pending.in_order  # a client that pipelines may always have more in flight
+
+
+def test_order_comes_back_with_the_next_request_of_a_client_that_never_pipelined() -> None:
+    pending = Pending(10)
+    for _ in range(3):
+        pending.open(ask())
+        pending.settle(answer())
+    pending.open(ask())
+    pending.lose_order(Side.CLIENT)
+    pending.find_order(asks=False)
+    assert not pending.in_order
+    pending.find_order(asks=True)
+    assert pending.in_order
