@@ -11,7 +11,11 @@ from .rules import Abort, Delay, Destination, HashPolicy, Mirror, RateLimit, Res
 from .text import to_bytes
 from .view import MISSING, OPAQUE, View, normalise
 
-__all__ = ["Decision", "hash_of"]
+__all__ = [
+    "Decision",
+    "descriptors_of",
+    "hash_of",
+]
 
 # Every use of the random number has a number of its own; those of fractions in matches start beyond.
 _USE_WEIGHTS, _USE_DELAY, _USE_ABORT, _USE_MIRROR = 1, 2, 3, 16

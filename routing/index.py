@@ -26,7 +26,12 @@ from .conditions import All, Condition, Test, walk
 from .text import ascii_lower, read_integer
 from .view import MISSING, View, normalise
 
-__all__ = ["Entry", "Index", "build"]
+__all__ = [
+    "Entry",
+    "Index",
+    "build",
+    "entry_of",
+]
 
 NOTHING: Final = 1 << 62  # the position after every rule
 _SPLIT: Final = 16  # a bucket larger than this is split by another attribute if that helps

@@ -55,7 +55,16 @@ from .rules import (
 )
 from .text import INT64_MAX, INT64_MIN
 
-__all__ = ["TABLE_KEYS", "RuleReader", "dump_condition", "dump_route", "dump_table_parts", "spell_attribute"]
+__all__ = [
+    "TABLE_KEYS",
+    "RuleReader",
+    "dump_condition",
+    "dump_destination",
+    "dump_route",
+    "dump_table_parts",
+    "spell_attribute",
+    "spell_predicate",
+]
 
 REASONS: Final = ("denied", "no_route", "no_healthy_upstream", "over_limit", "timeout", "answer")
 TABLE_KEYS: Final = ("routes", "local_rate_limit", "global_rate_limit", "origin")

@@ -12,7 +12,11 @@ from .predicates import Exact, Glob, Predicate, Prefix, Regex
 from .rules import Route
 from .table import RouteTable
 
-__all__ = ["gateway_precedence", "merge"]
+__all__ = [
+    "distinct",
+    "gateway_precedence",
+    "merge",
+]
 
 ORDERS: Final = ("given", "gateway-api")
 

@@ -14,9 +14,24 @@ from .conditions import ALWAYS, Condition
 from .edits import Edit
 
 __all__ = [
-    "Abort", "Delay", "Descriptor", "Destination", "Fault", "GlobalRateLimit", "HashPolicy", "LimitCondition",
-    "LocalRateLimit", "Mirror", "RateLimit", "Respond", "Retry", "Route", "Share", "TokenBucket",
-]  # fmt: skip
+    "Abort",
+    "Delay",
+    "Descriptor",
+    "Destination",
+    "Fault",
+    "GlobalRateLimit",
+    "HashPolicy",
+    "LimitCondition",
+    "LocalRateLimit",
+    "Mirror",
+    "RateLimit",
+    "Respond",
+    "Retry",
+    "Route",
+    "Share",
+    "TokenBucket",
+    "freeze_labels",
+]
 
 MILLION: Final = 1_000_000
 Labels: TypeAlias = tuple[tuple[str, Any], ...]

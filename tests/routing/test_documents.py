@@ -169,7 +169,7 @@ def test_any_document_gives_a_table_or_a_config_error(document: Any) -> None:
         try:
             routing.load(one)
         except routing.ConfigError as error:
-            assert error.errors  # noqa: PT017
+            assert error.errors
 
 
 @settings(max_examples=200, deadline=None)
@@ -183,7 +183,7 @@ def test_a_table_is_written_and_read_without_loss(
         again = routing.load(document)
     except routing.ConfigError as error:
         # Built in Python, a header may be compared with a number: a document may not say so.
-        assert all("headers have text" in problem.reason for problem in error.errors)  # noqa: PT017
+        assert all("headers have text" in problem.reason for problem in error.errors)
         return
     assert routing.dump(again) == document
     for message in messages:
