@@ -64,20 +64,22 @@ def types_of(vocabulary: Mapping[str, Any] | None, key: str) -> Types | None:
         return frozenset({"str", "tuple"}) if key.startswith("header.") else ALL_TYPES
     if key in vocabulary:
         return _types(vocabulary[key])
+    text_only: Types = frozenset({"str", "tuple"}) if key.startswith("header.") else ALL_TYPES
     for pattern, kind in vocabulary.items():
         head = pattern.partition("<")[0] if pattern.endswith(">") else pattern[:-1] if pattern.endswith("*") else None
         if head is not None and key.startswith(head) and len(key) > len(head):
-            return _types(kind)
+            return _types(kind) & text_only
     return {"protocol": frozenset({"str"}), "kind": frozenset({"str"}), "side": frozenset({"str"}),
             "id": frozenset({"str", "int"}), "size": frozenset({"int"})}.get(key)  # fmt: skip
 
 
 def _types(kind: Any) -> Types:
-    if isinstance(kind, tuple | list | set | frozenset):
+    """The types one entry of a vocabulary allows: a type, its name, several of them, or a record with a `type`."""
+    if isinstance(kind, set | frozenset | list) or (isinstance(kind, tuple) and not hasattr(kind, "type")):
         return frozenset(chain.from_iterable(_types(one) for one in kind))
-    name = kind.__name__ if isinstance(kind, type) else str(kind)
-    found = frozenset(known for known in ALL_TYPES if known in name.replace("tuple[str, ...]", "tuple"))
-    return found or ALL_TYPES
+    kind = kind if isinstance(kind, type | str) else getattr(kind, "type", kind)
+    name = kind.__name__ if isinstance(kind, type) else str(kind).partition("[")[0]
+    return frozenset({name}) if name in ALL_TYPES else ALL_TYPES
 
 
 def _holds(predicates: Iterable[Signed], value: Scalar) -> bool:

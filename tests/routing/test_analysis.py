@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ import routing
 from routing.analysis import KINDS
 from routing.automata import Undecided
 from routing.conditions import Condition
-from routing.solver import Solver
+from routing.solver import Solver, types_of
 from routing.table import RouteTable
 from tests.routing import generate
 
@@ -162,6 +162,21 @@ def test_the_vocabulary_is_held_against_the_rules() -> None:
         ("unknown_attribute", "r0")
     ]
     assert "did you mean 'service'?" in findings[0].message
+
+
+class Term(NamedTuple):
+    type: type
+    meaning: str
+
+
+def test_a_vocabulary_may_have_types_names_or_records() -> None:
+    rules = table(attributes(n="five"), attributes(n=5))
+    for kind in (int, "int", (int, str), Term(int, "a number")):
+        kinds = [one for one, _, _ in found(rules, {"n": kind})]
+        assert kinds == ([] if kind == (int, str) else ["contradiction"])
+    assert types_of({"header.*": Term(object, "")}, "header.x") == {"str", "tuple"}
+    assert types_of({"header.<name>": str}, "header.x") == {"str"}
+    assert types_of({"n": int}, "m") is None
 
 
 def test_a_value_of_the_wrong_type_can_never_match() -> None:
