@@ -62,10 +62,11 @@ class Reader:
 
     def mapping(self, value: Any, path: str, known: Iterable[str] | None = None) -> dict[str, Any]:
         """A mapping with string keys, all of them among `known`."""
-        if not isinstance(value, Mapping):
+        # Nearly all are plain dictionaries with nothing unknown in them: the test of an abstract class is dear.
+        if type(value) is not dict and not isinstance(value, Mapping):
             self.wrong(path, f"is {kind_of(value)}", "write a mapping")
             return {}
-        names = None if known is None else list(known)
+        names = None if known is None else tuple(known)
         found: dict[str, Any] = {}
         for key, inner in value.items():
             if not isinstance(key, str):
