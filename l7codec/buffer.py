@@ -144,11 +144,12 @@ class ReceiveBuffer:
         """Take in a piece."""
         if self._delimiter and self._delimiter in chunk:
             self._delimiter_seen = True
-        if self._tail or self.position < len(self.data):
+        rest = len(self.data) - self.position
+        if self._tail or rest > len(chunk):
             self._tail += chunk
-        else:
+        else:  # joined at once: what is copied again is less than what has come
             self._base += self.position
-            self.data = chunk
+            self.data = self.data[self.position :] + chunk if rest else chunk
             self.position = 0
 
     def prepare(self) -> bool:

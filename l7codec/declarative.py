@@ -116,9 +116,7 @@ class HeaderCodec(Codec):
         for key in cls.metadata:
             known = term(key)
             if known is None and key not in cls.vocabulary:
-                raise TypeError(
-                    f"{cls.__name__}.metadata: {key!r} is not in the vocabulary; declare it in `vocabulary`"
-                )
+                raise TypeError(f"{cls.__name__}.metadata: {key!r} is no key of the vocabulary, nor of `vocabulary`")
             cls._types[key] = cls.vocabulary[key] if known is None else known.type
         if "edits" not in cls.__dict__:
             settable = {"body": cls.length, "id": cls.id}

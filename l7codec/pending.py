@@ -34,9 +34,7 @@ class Pending:
         self._in_order: dict[Side, deque[_Entry]] = {side: deque() for side in Side}
         self._by_id: dict[Side, dict[int, deque[_Entry]]] = {side: {} for side in Side}
         self._count = 0
-        self._given_up = dict.fromkeys(
-            Side, 0
-        )  # responses still to come to dropped requests that are answered in order
+        self._given_up = dict.fromkeys(Side, 0)  # responses still owed to dropped requests
         self._overlapped = False  # some side has had two requests in flight
         self._owed = 0  # while lost: at most so many responses to requests sent in order are still to come …
         self._owed_known = True  # … unless requests may be among what is missing

@@ -111,9 +111,10 @@ class Stream:
     def messages(self) -> Iterator[Message]:
         """The messages that are ready, without new bytes. Raises as `receive_data` does."""
         decoded = self._decoded
+        draw = decoded.popleft
         while True:
             while decoded:
-                yield decoded.popleft()
+                yield draw()
             try:
                 if not self._advance():
                     return

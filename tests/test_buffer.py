@@ -121,9 +121,9 @@ def test_a_delimiter_ends_a_wait_early_and_only_then() -> None:
 
 
 def test_a_delimiter_that_came_before_the_wait_counts() -> None:
-    buffer = ReceiveBuffer("toy", b"ab")
+    buffer = ReceiveBuffer("toy", b"abcd")
     assert buffer.prepare()
-    buffer.append(b"c\n")  # not joined yet: decode works on b"ab"
+    buffer.append(b"c\n")  # not joined yet: decode works on b"abcd"
     buffer.wait(100, delimiter=b"\n")
     assert buffer.prepare()
 

@@ -294,8 +294,8 @@ def test_too_many_received_is_an_error_at_its_place(pieces: int) -> None:
     messages = []
     with pytest.raises(LimitExceeded) as caught:
         for start in range(0, len(data), pieces):
-            messages += [one for one in conversation.client.receive_data(data[start : start + pieces])]
-    if pieces == 1000:  # a list comprehension has lost what came before the error; the stream has not
+            messages += list(conversation.client.receive_data(data[start : start + pieces]))
+    if pieces == 1000:  # `list` has lost what came before the error; the stream has not
         messages = list(conversation.pending)
     assert [message.raw for message in messages] == several[:2]
     assert caught.value.offset == len(several[0] + several[1])

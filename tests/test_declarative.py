@@ -215,7 +215,7 @@ def test_what_is_not_there_is_absent(value: Any) -> None:
     ("members", "why"),
     [
         ({"header": Struct("rest" / GreedyBytes)}, "has no fixed size"),
-        ({"metadata": {"declared.x": len}}, "'declared.x' is not in the vocabulary"),
+        ({"metadata": {"declared.x": len}}, "'declared.x' is no key of the vocabulary"),
         ({"kind": {0: "question"}}, "'question' is none of"),
         ({"kind": {0: "request"}, "header": Struct("length" / Int16ub)}, "no field 'kind'"),
     ],
@@ -242,9 +242,7 @@ def test_what_construct_parses_is_plain_data() -> None:
 
 def test_a_payload_of_json() -> None:
     declare(payload=lambda header, payload: json.loads(payload))
-    good, odd, bad, deep = decode(
-        "declared", b"".join(map(frame, (b'{"a": 1}', rb'"\ud800"', b"{", b"[" * 60_000)))
-    )
+    good, odd, bad, deep = decode("declared", b"".join(map(frame, (b'{"a": 1}', rb'"\ud800"', b"{", b"[" * 60_000))))
     assert good.body == {"a": 1}
     json.dumps(to_dict(odd, body=True), ensure_ascii=False).encode()
     for message in (bad, deep):

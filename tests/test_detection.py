@@ -6,7 +6,7 @@ import pytest
 
 import l7codec
 from l7codec import Detector, Side, detect
-from l7codec.codec import Answer, Confidence, Verdict
+from l7codec.codec import NO, Answer, Confidence, Verdict
 from tests.toys import AwesomeRPC, Parley, Tally, request
 
 AWESOME = AwesomeRPC.message(b"orders", kind=0, id=1, service=6).raw
@@ -28,7 +28,7 @@ class Fixed(Parley):
         return cls.said[side]
 
 
-def fixed(name: str, client: Verdict, server: Verdict = Verdict(Answer.YES), ports: tuple[int, ...] = ()) -> str:
+def fixed(name: str, client: Verdict, server: Verdict = NO, ports: tuple[int, ...] = ()) -> str:
     said = {Side.CLIENT: client, Side.SERVER: server}
     l7codec.register(type(name, (Fixed,), {"name": name, "said": said, "ports": ports}))
     return name
@@ -38,7 +38,7 @@ def yes(confidence: Confidence) -> Verdict:
     return Verdict(Answer.YES, confidence)
 
 
-NO, MORE = Verdict(Answer.NO), Verdict(Answer.MORE)
+MORE = Verdict(Answer.MORE)
 
 
 def test_magic_is_enough() -> None:

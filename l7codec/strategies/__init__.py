@@ -56,8 +56,9 @@ from typing import Any
 from ..codec import Codec
 from ..errors import MissingExtra, UnknownProtocol
 from ..message import Kind, Message, Side
-from ..registry import codec_class, protocol_names
+from ..registry import codec_class
 from ..stream import decode
+from ._hook import _hypothesis_setup_hook as _hypothesis_setup_hook  # before hypothesis, which asks for it at once
 
 try:
     from hypothesis import strategies as st
@@ -229,7 +230,7 @@ def _declared(codec: type[Codec]) -> Any:
         from ..declarative import HeaderCodec
     except MissingExtra:
         return None
-    if not issubclass(codec, HeaderCodec):
+    if not (issubclass(codec, HeaderCodec) and codec.can_edit("body")):  # a header that cannot be made to fit
         return None
     from . import _header
 
@@ -262,18 +263,3 @@ def _conversation(draw: DrawFn, protocol: str) -> list[Message]:
             waiting.append(message)
         said.append(message)
     return said
-
-
-def _hypothesis_setup_hook() -> None:
-    """Called by hypothesis when it is imported: `st.from_type(Message)` gives messages of any protocol."""
-    st.register_type_strategy(Message, st.deferred(_any_message))
-
-
-def _any_message() -> SearchStrategy[Message]:
-    known = []
-    for protocol in protocol_names():
-        try:
-            known.append(messages(protocol))
-        except UnknownProtocol:  # a codec that somebody registered without strategies
-            continue
-    return st.one_of(known)

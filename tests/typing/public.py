@@ -56,7 +56,7 @@ assert_type(Datagrams("quic").receive_datagram(b"", ("a", "b")), list[Message])
 assert_type(l7codec.decode("redis", b"", side=Side.SERVER), list[Message])
 assert_type(l7codec.detect(b""), str | Literal["need more"] | None)
 assert_type(Detector(port=6379).receive_data(Side.CLIENT, b""), str | None)
-assert_type(l7codec.protocols(), list[str])
+assert_type(l7codec.protocol_names(), list[str])
 
 
 @l7codec.register

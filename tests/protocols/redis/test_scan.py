@@ -85,7 +85,7 @@ class TestRequests:
             (b"*" + b"1" * 65_536, 0, "too big mbulk count string"),
             (b"*1\r\n$" + b"1" * 65_536, 4, "too big bulk count string"),
             (b"A" * 65_537, 0, "too big inline request"),
-            (b"*1\r\n$536870913\r\n", 4, "invalid bulk length"),
+            (b"*1\r\n$536870913\r\n", 4, "invalid bulk length: 536870913 is over the limit of 536870912"),
             # redis-server waits for this one until its query buffer is full
             (b"*2147483647\r\n", 0, "a message of 12884901895 bytes or more is over the limit of 1073741824"),
         ],

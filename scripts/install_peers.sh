@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Install the programs that the interop tests talk to, those that are missing: redis-server, haproxy, tshark.
+set -euo pipefail
+
+packages=()
+command -v redis-server >/dev/null || packages+=(redis-server)
+command -v haproxy >/dev/null || packages+=(haproxy)
+command -v tshark >/dev/null || packages+=(tshark)
+command -v openssl >/dev/null || packages+=(openssl)
+if [ ${#packages[@]} -eq 0 ]; then
+    echo "redis-server, haproxy, tshark and openssl are there"
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "missing: ${packages[*]}; install them, or run this as root where there is apt-get" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${packages[@]}"
