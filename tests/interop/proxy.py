@@ -58,22 +58,24 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        writers = [writer]
         address, port = writer.get_extra_info("peername")[:2]
-        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
-        link = _Link(self, writer, upstream_writer, {"peer.address": address, "peer.port": port})
-        self.legs.append((link.downstream, link.upstream))
         try:
+            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
+            writers.append(upstream_writer)
+            link = _Link(self, writer, upstream_writer, {"peer.address": address, "peer.port": port})
+            self.legs.append((link.downstream, link.upstream))
             if self.send_header:
                 upstream_writer.write(proxy_protocol.header((address, port), ("127.0.0.1", self.port)).raw)
-            await asyncio.gather(
-                _pump(reader, link.from_client, upstream_writer), _pump(upstream_reader, link.from_server, writer)
-            )
-        except (ConnectionError, asyncio.CancelledError):  # the peer has gone, or the test is over
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(_pump(reader, link.from_client, upstream_writer))
+                pumps.create_task(_pump(upstream_reader, link.from_server, writer))
+        except* (ConnectionError, asyncio.CancelledError):  # the peer has gone, or the test is over
             pass
-        except BaseException as error:  # for the test to look at
-            self.failures.append(error)
+        except* BaseException as errors:  # for the test to look at
+            self.failures.extend(errors.exceptions)
         finally:
-            for one in (writer, upstream_writer):
+            for one in writers:
                 one.close()
                 with contextlib.suppress(OSError):
                     await one.wait_closed()
