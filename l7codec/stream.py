@@ -214,7 +214,7 @@ class Stream:
                 return False
             skip, found = self.codec.resync(self.side, window)
             if skip == 0 and not found and len(window) == _RESYNC_WINDOW:
-                skip = 1
+                skip = _RESYNC_WINDOW // 2  # nothing is begun that long before it can be told
             self.skipped += buffer.skip(skip)
             if found:
                 self._resyncing = False
