@@ -232,7 +232,7 @@ def decode(
     """The messages in `data`, all that `side` sent; of a preface, such as a PROXY header, that one and no more.
 
     Raises RemoteProtocolError where it is wrong, TruncatedMessage where it ends inside a message; the error's
-    `messages` are the good ones before it.
+    `messages` are the good ones before it. Of a preface, the header alone: what follows it is another protocol's.
     """
     stream = Stream(codec, side, limits=limits)
     stream.receive_data(data)
