@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from . import decisions, declared, proxy, redis
-from .timing import Case, heading, line, measure, missed
+from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
 PACKAGES = ("redis", "hiredis", "proxy-protocol", "construct")
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="parts of the names of the cases to run; all without any")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--markdown", action="store_true", help="a table in Markdown")
     parser.add_argument("--size", type=int, default=SIZE, help=f"messages in one call ({SIZE})")
     parser.add_argument("--rounds", type=int, default=7, help="the best of so many rounds counts (7)")
     options = parser.parse_args(arguments)
@@ -49,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not chosen:
         parser.error("no case has such a name")
     if not options.json:
-        print(f"Python {platform.python_version()}; {', '.join(_versions())}\n\n{heading()}")
+        print(f"Python {platform.python_version()}; {', '.join(_versions())}\n")
+        print(MARKDOWN_HEADING if options.markdown else heading())
     results = []
     for case in chosen:
         result = measure(case, options.rounds)
         results.append(result)
-        print(json.dumps(result.row()) if options.json else line(result), flush=True)
+        show = markdown if options.markdown else line
+        print(json.dumps(result.row()) if options.json else show(result), flush=True)
     late = missed(results)
     if late and not options.json:
         print("\nmissed:", *late, sep="\n  ")

@@ -115,6 +115,19 @@ def line(result: Result) -> str:
     return f"{result.case.name:50}{result.ours * 1e6:9.2f}   {'; '.join(peers)}".rstrip()
 
 
+MARKDOWN_HEADING = "| row | µs | times as fast as |\n| --- | ---: | --- |"
+
+
+def markdown(result: Result) -> str:
+    """The same as a row of a table in Markdown."""
+    goals = result.case.goals()
+    peers = [
+        f"×{result.ratio(name):.2f} {name}" + (f", goal ×{goals[name]:g}" if name in goals else "")
+        for name in result.peers
+    ]
+    return f"| `{result.case.name}` | {result.ours * 1e6:,.2f} | {'; '.join(peers)} |"
+
+
 def missed(results: Iterable[Result]) -> list[str]:
     """The cases that did not reach their goal."""
     return [

@@ -166,12 +166,13 @@ def _place(request: Message | None, messages: list[Message]) -> int | None:
     return place
 
 
-def conversation_invariant(protocol: str, spoken: Spoken, pieces: Spoken) -> None:
-    whole = listen(protocol, spoken)
-    assert listen(protocol, spoken, lazily=True) == whole
-    assert listen(protocol, pieces) == whole
-    assert listen(protocol, pieces, lazily=True) == whole
-    assert listen(protocol, [(side, byte) for side, data in spoken for byte in split(data)]) == whole
+def conversation_invariant(protocol: str, spoken: Spoken, pieces: Spoken, preface: str | None = None) -> None:
+    whole = listen(protocol, spoken, preface=preface)
+    single = [(side, byte) for side, data in spoken for byte in split(data)]
+    assert listen(protocol, spoken, preface=preface, lazily=True) == whole
+    assert listen(protocol, pieces, preface=preface) == whole
+    assert listen(protocol, pieces, preface=preface, lazily=True) == whole
+    assert listen(protocol, single, preface=preface) == whole
 
 
 def pairs(protocol: str, said: Sequence[Message]) -> None:
@@ -286,6 +287,53 @@ def survives_gaps(protocol: str, side: Side, steps: Sequence[bytes | int | None]
     held = len(stream.trailing_data)
     assert sum(len(message.raw) for message in messages) + stream.skipped + held == real
     assert 0 <= real + missing - stream.offset - held <= missing
+
+
+def survives_gaps_on_both_sides(protocol: str, steps: Sequence[tuple[Side, bytes | int | None]]) -> None:
+    """The same in a Conversation. What is paired is a request of the other side, and came before."""
+    conversation = Conversation(protocol)
+    heard: list[Message] = []
+    for side, step in steps:
+        stream = conversation.stream(side)
+        iterator = stream.receive_data(step) if isinstance(step, bytes) else stream.receive_gap(step)
+        while True:
+            try:
+                heard.extend(iterator)
+            except ProtocolError as error:
+                assert isinstance(error, RemoteProtocolError)
+                iterator = stream.receive_gap(0)
+            else:
+                break
+    codec = codec_class(protocol)
+    for place, message in enumerate(heard):
+        sound(codec, message)
+        request = message.request
+        assert request is None or any(request is earlier for earlier in heard[:place])
+        assert request is None or request.side is message.side.other
+    assert isinstance(conversation.idle, bool)
+    assert len(conversation.pending) == len(list(conversation.pending))
+
+
+def counts_through(protocol: str, side: Side, data: bytes, start: int, count: int, piece: int) -> None:
+    """A hole inside a stretch of known length costs nothing but its bytes."""
+    whole = run(protocol, side, [data])
+    stream = Stream(protocol, side)
+    messages: list[Message] = []
+    for at in range(0, start, piece):
+        messages.extend(stream.receive_data(data[at : min(at + piece, start)]))
+    if stream._buffer.wanted < count:
+        return
+    messages.extend(stream.receive_gap(count))
+    for at in range(start + count, len(data), piece):
+        messages.extend(stream.receive_data(data[at : at + piece]))
+    assert stream.skipped == 0
+    assert stream.offset == whole.offset
+    assert [message.size for message in messages] == [message.size for message in whole.messages]
+    assert sum(message.missing for message in messages) == count
+    for message, unharmed in zip(messages, whole.messages, strict=True):
+        sound(codec_class(protocol), message)
+        if not message.missing:
+            assert message == unharmed
 
 
 # -- 4 --------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ def test_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     row = json.loads(capsys.readouterr().out)
     assert row["name"] == "redis.reply +OK"
     assert row["peers"][0]["goal"] == 1.4
+    main(["reply +OK", "--size", "4", "--rounds", "1", "--markdown"])
+    assert "| `redis.reply +OK` | " in capsys.readouterr().out
     assert main(["--list", "growth"]) == 0
     with pytest.raises(SystemExit):
         main(["no such case"])

@@ -117,6 +117,42 @@ def test_survives_gaps(protocol: str, side: Side, data: st.DataObject) -> None:
     laws.survives_gaps(protocol, side, steps)
 
 
+@every_stream
+@given(data=st.data())
+def test_survives_gaps_on_both_sides(protocol: str, data: st.DataObject) -> None:
+    steps: list[tuple[Side, bytes | int | None]] = []
+    gap = st.one_of(st.none(), st.integers(0, 40))
+    for side, turn in data.draw(speeches(protocol)):
+        for piece in data.draw(strategies.chunks(turn)):
+            steps.append((side, piece))
+            if data.draw(st.integers(0, 3)) == 0:
+                steps.append((data.draw(st.sampled_from(Side)), data.draw(gap)))
+    laws.survives_gaps_on_both_sides(protocol, steps)
+
+
+@every_speaker
+@given(data=st.data())
+def test_counts_through_a_hole(protocol: str, side: Side, data: st.DataObject) -> None:
+    messages = data.draw(st.lists(strategies.messages(protocol, side), min_size=1, max_size=3))
+    extremes = [bytes_ for bytes_ in strategies.extremes(protocol, side, 60) if len(bytes_) < 2000]
+    parts = [encode(message) for message in messages] + ([data.draw(st.sampled_from(extremes))] if extremes else [])
+    whole = b"".join(parts)
+    start = data.draw(st.integers(0, len(whole)))
+    count = data.draw(st.integers(1, max(len(whole) - start, 1)))
+    laws.counts_through(protocol, side, whole, start, count, data.draw(st.sampled_from((1, 7, 1000))))
+
+
+@pytest.mark.parametrize("protocol", [name for name in STREAMS if not codec_class(name).is_preface])
+@given(data=st.data())
+def test_chunk_invariant_behind_a_preface(protocol: str, data: st.DataObject) -> None:
+    """A PROXY header first, whatever its bytes; what follows begins anywhere in a piece."""
+    spoken = data.draw(speeches(protocol))
+    header = data.draw(bytes_of("proxy", Side.CLIENT))
+    spoken.insert(0, (Side.CLIENT, header))
+    pieces = [(side, piece) for side, turn in spoken for piece in data.draw(strategies.chunks(turn))]
+    laws.conversation_invariant(protocol, spoken, pieces, preface="proxy")
+
+
 @every_speaker
 @given(data=st.data())
 def test_round_trip(protocol: str, side: Side, data: st.DataObject) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +13,8 @@ import pytest
 
 from l7codec.protocols.redis.command_table import TABLE
 from l7codec.protocols.redis.commands import CONTAINER, key_positions, lookup, slot
+
+from .programs import free_port, redis_server
 
 redis = pytest.importorskip("redis")
 
@@ -35,50 +33,26 @@ SINCE_CHANGED = [
 
 
 @contextmanager
-def redis_server(directory, *options):
-    """A client of a fresh server on a free loopback port."""
-    program = shutil.which("redis-server")
-    if program is None:
-        if "CI" in os.environ:
-            pytest.fail("redis-server is not installed: CI must run these tests")
-        pytest.skip("redis-server is not on PATH")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    address = ["--bind", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [program, *address, "--save", "", "--dir", str(directory), "--logfile", "redis.log", *options]
-    )
+def raw_client(port):
+    """A client that gives replies as they come."""
     client = redis.Redis(port=port, protocol=2)
-    client.response_callbacks.clear()  # replies as they come
+    client.response_callbacks.clear()
     try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                client.execute_command("PING")
-                break
-            except redis.ConnectionError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"redis-server did not start: {(directory / 'redis.log').read_text()[-2000:]}")
-                time.sleep(0.02)
         yield client
     finally:
         client.close()
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as client:
+def server(redis_port):
+    with raw_client(redis_port) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def cluster_node(tmp_path_factory):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        bus = probe.getsockname()[1]
-    options = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
-    with redis_server(tmp_path_factory.mktemp("cluster"), *options) as client:
+    options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+    with redis_server(tmp_path_factory.mktemp("cluster"), *options) as port, raw_client(port) as client:
         yield client
 
 

@@ -20,7 +20,19 @@ from ...errors import LocalProtocolError, RemoteProtocolError
 from ...message import Message, Side
 from .codec import RedisCodec, pack, pack_pipeline
 from .inline import join_words
-from .values import NULL_ARRAY, Attributed, BigNumber, Error, Pairs, Push, Set, Streamed, Verbatim, pack_value
+from .values import (
+    NULL_ARRAY,
+    Attributed,
+    BigNumber,
+    Error,
+    Pairs,
+    Push,
+    Set,
+    Streamed,
+    Verbatim,
+    pack_value,
+    read_value,
+)
 
 __all__ = [
     "NULL_ARRAY",
@@ -37,6 +49,8 @@ __all__ = [
     "inline",
     "pack",
     "pack_pipeline",
+    "pack_value",
+    "read_value",
     "reply",
 ]
 

@@ -63,6 +63,7 @@ class Scan:
         """Forget the present message."""
         self._stack = []
         self._string = -1
+        self._verbatim = False
 
     # -- requests -----------------------------------------------------------------------------------------------
 
@@ -217,7 +218,7 @@ class Scan:
         line = data[position : end - 1] if end > position else b""
         if data[end - 1 : end] != b"\r" or end == position:
             raise buffer.fail("LF without CR", end - buffer.position)
-        if b"\r" in line:
+        if 13 in line:  # ten times as fast as to look for b"\r"
             raise buffer.fail("CR without LF", position - buffer.position + line.index(b"\r"))
         return line
 

@@ -351,10 +351,16 @@ def pack_value(value: Any, resp: int = 2) -> bytes:
         if isinstance(item, _Raw):
             parts.append(item.data)
             continue
-        if resp == 2 and not isinstance(item, _RESP2):
+        if resp == 2 and _is_resp3(item):
             raise LocalProtocolError("redis", 0, f"RESP2 has no form for {type(item).__name__}")
         parts.append(_pack(item, todo, resp))
     return b"".join(parts)
+
+
+def _is_resp3(value: Any) -> bool:
+    if isinstance(value, Error):
+        return value.blob
+    return not isinstance(value, _RESP2) or isinstance(value, _RESP3_LISTS)
 
 
 class _Raw:
@@ -407,7 +413,8 @@ def _pack(value: Any, todo: list[Any], resp: int) -> bytes:
 
 
 _RESP2 = (type(None), bool, int, bytes, bytearray, memoryview, str, Error, list, tuple, _NullArray)
-"""A bool is an integer in RESP2, as Redis itself has it. Subclasses of list are refused by `_mark`."""
+"""A bool is an integer in RESP2, as Redis itself has it."""
+_RESP3_LISTS = (Set, Push, Pairs)
 
 
 def _mark(value: Any) -> bytes:

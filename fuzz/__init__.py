@@ -1,0 +1,1 @@
+"""Fuzz targets: one for each codec, and those that stand in files of their own."""
