@@ -146,6 +146,7 @@ def test_answers_of_its_own_wait_for_their_turn(redis_port):
             expected += b"-NOPERM denied\r\n$7\r\nl7codec\r\n"
             assert await reader.readexactly(len(expected)) == expected
             writer.close()
+            await writer.wait_closed()
         spotless(proxy)
         async with client(redis_port, 2) as other:
             assert await other.get("kept") == b"v"  # FLUSHALL was not passed on
@@ -181,6 +182,7 @@ def test_invalidations_lose_the_prefix(redis_port):
             expected = codec.reply(codec.Push([b"invalidate", [b"k"]]), 3).raw
             assert await reader.readexactly(len(expected)) == expected
             writer.close()
+            await writer.wait_closed()
         spotless(proxy)
 
     asyncio.run(run())
