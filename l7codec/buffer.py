@@ -131,6 +131,16 @@ class ReceiveBuffer:
         return len(self.data) - self.position + len(self._tail)
 
     @property
+    def empty(self) -> bool:
+        """Everything received has been taken; nothing is held or waited for."""
+        return self.position == len(self.data) and not (self._stalled or self._tail or self._held or self._holes)
+
+    @property
+    def spent(self) -> bool:
+        """Everything received has been taken, and there is nothing worth letting go of."""
+        return self.position == len(self.data) <= _LET_GO and not self._tail
+
+    @property
     def wanted(self) -> int:
         """Bytes still to come of a counted stretch, else 0."""
         return max(self._need - self.available, 0) if self._stalled and self._counted else 0

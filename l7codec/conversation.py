@@ -20,30 +20,27 @@ __all__ = ["Conversation", "Datagrams"]
 class _Leg(Stream):
     """One side of a Conversation: what it decodes is paired at once, in the order in which it was received."""
 
+    other: _Leg
+
     def __init__(self, conversation: Conversation, codec: Codec, side: Side) -> None:
         super().__init__(codec, side)
         self._conversation = conversation
 
     def _before(self) -> None:
         # What the other side still holds was received earlier: it is decoded before this side goes on.
-        self._conversation.stream(self.side.other)._drain()
+        if not self.other._quiet:
+            self.other._drain()
 
-    def _deliver(self, messages: Sequence[Message]) -> None:
+    def _observe(self, messages: Sequence[Message]) -> None:
         self._conversation._received(self, messages)
-        super()._deliver(messages)
 
     def _lose(self, count: int) -> None:
         super()._lose(count)
         self._conversation._pending.lose_order(self.side)
 
-    def _advance(self) -> bool:
-        failed = self.error
-        try:
-            return super()._advance()
-        except ProtocolError:
-            if failed is None:
-                self._conversation._pending.lose_order(self.side)
-            raise
+    def _stop(self, error: ProtocolError) -> None:
+        super()._stop(error)
+        self._conversation._pending.lose_order(self.side)
 
 
 class Conversation:
@@ -82,6 +79,7 @@ class Conversation:
         """What the client sends."""
         self.server = _Leg(self, self._codec, Side.SERVER)
         """What the server sends."""
+        self.client.other, self.server.other = self.server, self.client
 
     def stream(self, side: Side) -> Stream:
         """`client` or `server`."""
@@ -155,7 +153,7 @@ class Conversation:
             try:
                 request = pair(message, pending)
             except LimitExceeded as error:
-                Stream._deliver(leg, messages[:index])
+                leg._decoded.extend(messages[:index])
                 leg._buffer.give_back(b"".join([late.raw for late in messages[index:]]))
                 raise LimitExceeded(error.protocol, leg.offset, error.reason) from None
             if request is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from .buffer import ReceiveBuffer
 from .codec import Codec
@@ -42,6 +43,7 @@ class Stream:
         self._dropped = 0  # bytes received behind the error
         self._ended = False
         self._resyncing = False
+        self._quiet = True  # nothing can be decoded until something more is received
         self._use(codec)
 
     def _use(self, codec: Codec) -> None:
@@ -63,14 +65,46 @@ class Stream:
             if self._ended:
                 raise RuntimeError("receive_data after receive_eof")
             self._buffer.append(bytes(data))
+            self._quiet = False
         elif data:
             self._dropped += len(data)
         return self.messages()
+
+    def receive_now(self, data: bytes) -> Iterable[Message]:
+        """`receive_data` for who draws everything at once: what is not drawn of the result may be lost.
+
+        Where pieces hold whole messages, as most captured ones do, it costs half as much.
+        """
+        buffer, decode = self._buffer, self._decode_batch
+        if (
+            decode is None
+            or not buffer.empty
+            or not data
+            or self._resyncing
+            or self._decoded
+            or self._ended
+            or self.error
+        ):
+            return self.receive_data(data)
+        self._before()
+        buffer.append(data)
+        batch = decode(self.side, buffer)
+        if batch:
+            try:
+                self._observe(batch)
+            except ProtocolError as error:
+                self._stop(error)
+                return self.messages()
+            if buffer.spent:
+                return batch
+        self._quiet = False
+        return chain(batch, self.messages()) if batch else self.messages()
 
     def receive_eof(self) -> Iterator[Message]:
         """The side has closed; iterate over the messages left. Raises TruncatedMessage if it closed inside one."""
         self._before()
         self._ended = True
+        self._quiet = False
         return self.messages()
 
     def receive_gap(self, count: int | None = None) -> Iterator[Message]:
@@ -85,6 +119,7 @@ class Stream:
             raise ValueError("a gap of fewer than no bytes")
         self._before()
         self._drain()
+        self._quiet = False
         lacking = 0 if count is None else count
         wanted = 0 if count is None else self._buffer.wanted
         if self.error is not None:
@@ -115,6 +150,8 @@ class Stream:
         while True:
             while decoded:
                 yield draw()
+            if self._quiet:
+                return
             try:
                 if not self._advance():
                     return
@@ -153,25 +190,37 @@ class Stream:
                     batch = self._decode_batch(self.side, buffer)
                     if batch:
                         self._deliver(batch)
+                        self._quiet = buffer.spent and not self._ended
                         return True
                 message = codec.decode(self.side, buffer)
                 if message is not None:
                     message.missing = buffer.missing
                     self._finished = codec.is_preface and codec.finished
                     self._deliver((message,))
+                    self._quiet = buffer.spent and not self._ended
                     return True
                 buffer.stall()
             if self._ended and not self._resyncing and not self.at_boundary:
                 reason = f"the stream ended {buffer.available + buffer.held} bytes into a message"
                 raise TruncatedMessage(buffer.protocol, buffer.offset + buffer.available, reason)
         except ProtocolError as error:
-            self.error = error
+            self._stop(error)
             raise
+        self._quiet = True
         return False
+
+    def _stop(self, error: ProtocolError) -> None:
+        """An error ends the stream."""
+        self.error = error
+        self._quiet = False
 
     def _deliver(self, messages: Sequence[Message]) -> None:
         """Put decoded messages where iterators draw them."""
+        self._observe(messages)
         self._decoded.extend(messages)
+
+    def _observe(self, messages: Sequence[Message]) -> None:
+        """Called with messages as soon as they are decoded; may raise what ends the stream."""
 
     def _before(self) -> None:
         """Called before anything is taken in."""
@@ -183,7 +232,7 @@ class Stream:
     def _drain(self) -> None:
         """Decode everything that is complete, and keep it for iterators to draw."""
         try:
-            while self._advance():
+            while not self._quiet and self._advance():
                 pass
         except ProtocolError as error:
             if error is not self.error:
@@ -199,6 +248,7 @@ class Stream:
     def _lose(self, count: int) -> None:
         """Drop the unfinished message as far as it is held, and `count` bytes more; go on where one may start."""
         buffer = self._buffer
+        self._quiet = False
         buffer.join()
         self.skipped += buffer.skip(min(count, buffer.available))
         self.codec.abandon(self.side)

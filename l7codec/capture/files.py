@@ -53,7 +53,7 @@ def open_source(path: CapturePath) -> Source:
 
 def _open(path: CapturePath) -> tuple[BinaryIO, str, Callable[[], None]]:
     if path == "-":
-        return sys.stdin.buffer, "standard input", _nothing
+        return _live(sys.stdin.buffer), "standard input", _nothing
     if isinstance(path, (str, Path)):
         try:
             file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the reader closes it
@@ -79,3 +79,9 @@ def _after(head: bytes, rest: Callable[[int], bytes]) -> Callable[[int], bytes]:
         return rest(size)
 
     return read
+
+
+def _live(file: BinaryIO) -> BinaryIO:
+    """What lies under a buffered file: that one gives what there is, instead of waiting until a read is complete."""
+    raw: BinaryIO = getattr(file, "raw", file)
+    return raw

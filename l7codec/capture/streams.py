@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from itertools import count
 
 from .dissect import TCP, Dissector, Segment
@@ -63,12 +63,22 @@ class StreamReader(_Dissecting[Piece]):
         shard: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(path, tunnels=tunnels, limits=limits, shard=shard)
-        numbers = count(1)
+        numbers = self._numbers()
         self._tcp = TcpTable(limits, numbers)
         self._udp = UdpTable(limits, numbers)
         self.frame = 0
         """The packet being worked on: the order in which pieces are given out, for merging the output of workers."""
+        self.ended = False
+        """Whether all packets have been read: what comes now is what was still open."""
+        self.openings: list[int] | None = None
+        """Where a list is put here: `frame` at the time when each conversation was opened."""
         self._items = self._read()
+
+    def _numbers(self) -> Iterator[int]:
+        for number in count(1):
+            if self.openings is not None:
+                self.openings.append(self.frame)
+            yield number
 
     @property
     def skipped(self) -> Counter[str]:
@@ -87,6 +97,7 @@ class StreamReader(_Dissecting[Piece]):
                 yield from tcp(time_ns, frame, key, sequence, acknowledgement, flags, payload, missing)
             else:
                 yield from udp(time_ns, frame, key, payload, missing)
+        self.ended = True
         # Both tables end here, in the order in which their conversations began.
         yield from sorted(self._tcp.finish() + self._udp.finish(), key=_conversation)
 

@@ -1,0 +1,206 @@
+"""`l7codec decode`: what was said, message by message."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from ..capture import CaptureError, Record, Summary
+from .errors import UsageError
+from .jobs import Job, run_jobs
+from .ndjson import NUMBER, Encoder
+from .options import Reading, add_reading
+from .progress import Progress
+from .report import report
+from .table import Row, Table, row
+from .text import safe
+
+__all__ = ["add_parser"]
+
+_BATCH: Final = 512  # lines written at once
+
+_DESCRIPTION = """\
+Print every message of a capture in the order in which the messages were complete. TCP is put together first, each
+conversation's protocol is recognised by what it says, PROXY headers are looked through, and responses are shown
+beside the requests they answer, with the time between the two.
+
+What is missing from the capture, wrong by its protocol, or not recognised is told at the end, on standard error.
+"""
+
+_EPILOG = """\
+examples:
+  l7codec decode mesh.pcapng
+  l7codec decode --json mesh.pcapng | jq -r 'select(.latency > 0.01) | [.latency, .source] | @tsv'
+  l7codec decode --protocol 7000=redis --protocol 7001=redis cluster.pcap
+  l7codec decode --codec awesome.py mesh.pcapng      with a protocol that you have declared yourself
+  l7codec decode --json --jobs 4 big.pcap > big.ndjson
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "decode",
+        help="print the messages in a capture, requests paired with responses",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_reading(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    parser.add_argument("--body", action="store_true", help="show what the messages carry, too")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="share the work between N processes; the output is the same (default: 1)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Decode each file; returns the exit status."""
+    reading = Reading.of(arguments)
+    reading.load()
+    if arguments.jobs < 1:
+        raise UsageError("--jobs: at least 1")
+    if arguments.jobs > 1 and "-" in arguments.files:
+        raise UsageError("--jobs: standard input cannot be read more than once; save it to a file first")
+    several = len(arguments.files) > 1
+    output = _Json(arguments.body) if arguments.json else _Lines(arguments.body)
+    status = 0
+    for path in arguments.files:
+        try:
+            summary = _decode(reading, path, arguments.jobs, output, several)
+        except CaptureError as error:
+            print(f"l7codec: {safe(str(error))}", file=sys.stderr)
+            status = 3
+            continue
+        report(summary, path if several else None)
+        if summary.errors or summary.warnings:
+            status = max(status, 1)
+    return status
+
+
+class _Json:
+    """Writes lines of JSON."""
+
+    def __init__(self, body: bool) -> None:
+        self._body = body
+        self._out = sys.stdout.buffer
+        self._lines: list[str] = []
+        self._most = _BATCH
+
+    def begin(self, path: str, several: bool) -> Job:
+        self._most = 1 if path == "-" else _BATCH  # who pipes a capture in that still runs wants to see it
+        return Encoder(body=self._body, file=path if several else None).line
+
+    def job(self, path: str, several: bool) -> Callable[[], Job]:
+        return functools.partial(_json_job, self._body, path if several else None)
+
+    def write(self, line: str) -> None:
+        self._lines.append(line)
+        if len(self._lines) >= self._most:
+            self.flush()
+
+    def numbered(self, number: int, line: str) -> str:
+        return line.replace(NUMBER, str(number), 1)
+
+    def flush(self) -> None:
+        if self._lines:
+            data = "".join(self._lines).encode("ascii")
+            self._lines.clear()
+            self._out.write(data)
+            self._out.flush()
+
+
+class _Lines:
+    """Writes lines for people."""
+
+    def __init__(self, body: bool) -> None:
+        self._body = body
+        self._table = Table()
+        self._live = False
+
+    def begin(self, path: str, several: bool) -> Job:
+        self._live = path == "-"
+        if several:
+            print(f"{safe(path)}:")
+        return functools.partial(row, body=self._body)
+
+    def job(self, path: str, several: bool) -> Callable[[], Job]:
+        self.begin(path, several)
+        return functools.partial(_row_job, self._body)
+
+    def write(self, line: Row) -> None:
+        self._table.write(line)
+        if self._live:
+            sys.stdout.flush()
+
+    def numbered(self, number: int, line: Row) -> Row:
+        return line._replace(conversation=number)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def _json_job(body: bool, file: str | None) -> Job:
+    return Encoder(body=body, file=file, numbered=False).line
+
+
+def _row_job(body: bool) -> Job:
+    return functools.partial(row, body=body)
+
+
+def _decode(reading: Reading, path: str, jobs: int, output: _Json | _Lines, several: bool) -> Summary:
+    """Write one file's messages; returns what they came to. Raises CaptureError."""
+    progress = Progress(path)
+    try:
+        if jobs > 1:
+            return _together(run_jobs(reading, path, jobs, output.job(path, several), progress.update), output)
+        return _alone(reading, path, output, several, progress)
+    finally:
+        progress.clear()
+
+
+def _alone(reading: Reading, path: str, output: Any, several: bool, progress: Progress) -> Summary:
+    with reading.open(path) as reader:
+        line, write = output.begin(path, several), output.write
+        records: Iterable[Record] = reader
+        if progress.wanted:
+            records = _watched(reader, lambda: progress.update(reader.offset))
+        try:
+            for record in records:
+                write(line(record))
+        except KeyboardInterrupt:
+            with suppress(BrokenPipeError):
+                output.flush()
+            progress.clear()
+            report(reader.summary)
+            raise
+        output.flush()
+        return reader.summary
+
+
+def _together(items: Iterator[tuple[int, Any] | Summary], output: Any) -> Summary:
+    summary = Summary()
+    for item in items:
+        if isinstance(item, Summary):
+            summary = item
+        else:
+            number, line = item
+            output.write(output.numbered(number, line))
+    output.flush()
+    return summary
+
+
+def _watched(records: Iterable[Record], update: Callable[[], None]) -> Iterator[Record]:
+    for count, record in enumerate(records):
+        if not count & 0x3FF:
+            update()
+        yield record

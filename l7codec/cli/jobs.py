@@ -1,0 +1,217 @@
+"""`--jobs N`: one file shared by N processes, and their output put together in the order one process would give.
+
+    file ─┬─▶ worker 0 ── batches ──▶ ┐
+          ├─▶ worker 1 ── batches ──▶ ├─▶ merged by the packet each line came with ─▶ output
+          └─▶ …                       ┘
+
+Each worker reads the whole file and keeps its own conversations, which costs less than sending packets around. What it
+prints it sends here with the number of the packet that was being worked on. Numbers of conversations depend on how
+many the others have opened before: they are filled in here.
+
+Always the worker that lags behind is listened to; the others wait when their pipe is full. So nothing piles up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from ..capture import Record, Summary
+from .options import Reading
+
+__all__ = ["Job", "run_jobs"]
+
+_BATCH: Final = 2000  # lines sent at once
+_NEVER: Final = 1 << 62
+
+Job = Callable[[Record], Any]
+"""What a worker makes of a record, with a conversation's number still to be filled in."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a worker sends."""
+
+    reached: int
+    """The packet it was working on."""
+    offset: int
+    """Where in the file it stood."""
+    openings: list[int]
+    """At which packets its further conversations were opened."""
+    frames: list[int]
+    conversations: list[int]
+    lines: list[Any]
+    ended: bool = False
+    """Whether the lines come from what was still open at the capture's end."""
+    summary: Summary | None = None
+    """With the last batch."""
+    error: Exception | None = None
+
+
+def _work(connection: Connection, reading: Reading, path: str, shard: tuple[int, int], make: Callable[[], Job]) -> None:
+    """A worker's life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    try:
+        _send_all(connection, reading, path, shard, make)
+    except BrokenPipeError:
+        pass  # nobody listens any more
+    except Exception as error:
+        with contextlib.suppress(BrokenPipeError):
+            connection.send(_Batch(_NEVER, 0, [], [], [], [], error=error))
+    finally:
+        connection.close()
+
+
+def _send_all(
+    connection: Connection, reading: Reading, path: str, shard: tuple[int, int], make: Callable[[], Job]
+) -> None:
+    reading.load()
+    job = make()
+    with reading.open(path, shard) as reader:
+        streams = reader.streams
+        openings: list[int] = []
+        streams.openings = openings
+        frames: list[int] = []
+        conversations: list[int] = []
+        lines: list[Any] = []
+        ended = False
+
+        def flush(summary: Summary | None = None) -> None:
+            reached = _NEVER if streams.ended else streams.frame
+            connection.send(_Batch(reached, reader.offset, openings, frames, conversations, lines, ended, summary))
+            for sent in (openings, frames, conversations, lines):
+                sent.clear()
+
+        for record in reader:
+            if streams.ended and not ended:
+                flush()
+                ended = True
+            frames.append(streams.frame)
+            conversations.append(record.ends.conversation)
+            lines.append(job(record))
+            if len(lines) >= _BATCH:
+                flush()
+        flush(reader.summary)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker, as the parent sees it."""
+
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    reached: int = 0
+    offset: int = 0
+    openings: array[int] = field(default_factory=lambda: array("Q"))
+    frames: list[int] = field(default_factory=list)
+    conversations: list[int] = field(default_factory=list)
+    lines: list[Any] = field(default_factory=list)
+    last: list[tuple[int, Any]] = field(default_factory=list)
+    """Lines of what was still open at the capture's end, with their conversations."""
+    summary: Summary | None = None
+
+    def listen(self) -> None:
+        """Take in the next batch. Raises what the worker raised."""
+        try:
+            batch: _Batch = self.connection.recv()
+        except EOFError:
+            self.process.join()
+            raise ChildProcessError(f"a worker process died with status {self.process.exitcode}") from None
+        if batch.error is not None:
+            raise batch.error
+        self.reached, self.offset = batch.reached, batch.offset
+        self.openings.extend(batch.openings)
+        if batch.ended:
+            self.last.extend(zip(batch.conversations, batch.lines, strict=True))
+        else:
+            self.frames += batch.frames
+            self.conversations += batch.conversations
+            self.lines += batch.lines
+        self.summary = batch.summary
+
+
+def run_jobs(
+    reading: Reading, path: str, count: int, make: Callable[[], Job], progress: Callable[[int], None]
+) -> Iterator[tuple[int, Any] | Summary]:
+    """What `count` workers make of a file: pairs of a conversation's number and a line, in order, and last the summary.
+
+    `make` gives each worker its job; it must pickle. `progress` is told offsets. Raises CaptureError.
+    """
+    context = multiprocessing.get_context("spawn")
+    workers: list[_Worker] = []
+    try:
+        for index in range(count):
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(sender, reading, path, (index, count), make), daemon=True)
+            process.start()
+            sender.close()
+            workers.append(_Worker(process, receiver))
+        yield from _merge(workers, progress)
+    finally:
+        for worker in workers:
+            worker.connection.close()
+            worker.process.terminate()
+            worker.process.join()
+
+
+def _merge(workers: list[_Worker], progress: Callable[[int], None]) -> Iterator[tuple[int, Any] | Summary]:
+    known: list[dict[int, int]] = [{} for _ in workers]
+
+    def number(index: int, conversation: int) -> int:
+        """The number that this conversation of a worker has among those of all."""
+        found = known[index].get(conversation)
+        if found is None:
+            opened = workers[index].openings[conversation - 1]
+            others = (bisect_left(other.openings, opened) for place, other in enumerate(workers) if place != index)
+            if len(known[index]) > 1 << 16:
+                known[index].clear()
+            found = known[index][conversation] = conversation + sum(others)
+        return found
+
+    while any(worker.summary is None for worker in workers):
+        late = min((worker for worker in workers if worker.summary is None), key=lambda worker: worker.reached)
+        late.listen()
+        progress(late.offset)
+        safe = min(worker.reached for worker in workers)
+        ready: list[tuple[int, int, int, Any]] = []
+        for index, worker in enumerate(workers):
+            stop = bisect_left(worker.frames, safe)
+            if stop:
+                ready += zip(
+                    worker.frames[:stop], [index] * stop, worker.conversations[:stop], worker.lines[:stop], strict=True
+                )
+                del worker.frames[:stop], worker.conversations[:stop], worker.lines[:stop]
+        ready.sort(key=_frame)
+        for _, index, conversation, line in ready:
+            yield number(index, conversation), line
+    last = [
+        (number(index, conversation), line)
+        for index, worker in enumerate(workers)
+        for conversation, line in worker.last
+    ]
+    last.sort(key=_frame)
+    yield from last
+    yield _total(workers, number)
+
+
+def _frame(item: tuple[Any, ...]) -> Any:
+    return item[0]
+
+
+def _total(workers: list[_Worker], number: Callable[[int, int], int]) -> Summary:
+    total = Summary()
+    for index, worker in enumerate(workers):
+        if worker.summary is not None:
+            part = worker.summary
+            part.troubles = [
+                replace(trouble, conversation=number(index, trouble.conversation)) for trouble in part.troubles
+            ]
+            total.add(part)
+    return total

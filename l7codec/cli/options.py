@@ -1,0 +1,69 @@
+"""Options that several subcommands share, and what they come to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..capture import MessageReader, read_messages
+from .codecs import load_codecs
+
+__all__ = ["Reading", "add_reading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How captures are to be read; it pickles, for workers."""
+
+    protocols: Mapping[int, str]
+    tunnels: bool
+    codecs: Sequence[str]
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Reading:
+        """From the parsed command line."""
+        return cls(dict(arguments.protocol), arguments.tunnels, tuple(arguments.codec))
+
+    def load(self) -> None:
+        """Make the codecs known that `--codec` names."""
+        load_codecs(self.codecs)
+
+    def open(self, path: str, shard: tuple[int, int] | None = None) -> MessageReader:
+        """A reader of the messages in this file."""
+        return read_messages(path, protocols=self.protocols, tunnels=self.tunnels, shard=shard)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The options that `Reading` is made of, and the files."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help='a pcap or pcapng file, compressed with gzip or not; "-" is standard input',
+    )
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        default=[],
+        type=_port,
+        metavar="PORT=NAME",
+        help="what servers on this port speak, whatever it looks like; may be given several times",
+    )
+    parser.add_argument(
+        "--codec",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a Python file (or module) that declares a codec of yours; it is run, so it must be one you trust",
+    )
+    parser.add_argument(
+        "--tunnels", action="store_true", help="look into GTP-U, VXLAN, Geneve, GRE, ERSPAN and IP in IP, too"
+    )
+
+
+def _port(text: str) -> tuple[int, str]:
+    port, _, name = text.partition("=")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16 and name):
+        raise argparse.ArgumentTypeError(f"{text!r}: write it as PORT=NAME, such as 6380=redis")
+    return int(port), name
