@@ -10,11 +10,13 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -108,20 +110,19 @@ def test_bytes_that_are_no_text_are_marked(run):
     assert ["größe:日本"] in keys
 
 
-def test_jq_reads_it(run):
-    if not any(os.access(os.path.join(folder, "jq"), os.X_OK) for folder in os.get_exec_path()):
-        pytest.skip("jq is not installed")
-    done = run("decode", "--json", "--body", "--codec", AWESOME, MESH)
-    query = 'select(.protocol == "awesome" and .kind == "response") | [.id, .metadata.service, .latency > 0] | @csv'
-    read = subprocess.run(["jq", "-r", query], input=done.stdout, capture_output=True, text=True, check=True)
-    assert read.stdout.splitlines() == ['4,"Orders",true', '3,"Stock",true', '2,"Orders",true', '1,"Orders",true']
+def questions() -> list:
+    """The commands with jq on the page about captures, and the answers it gives."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "capture.md").read_text()
+    return re.findall(r"```console\n\$ l7codec ([^\n]*\| jq [^\n]*)\n(.*?)```", page, re.DOTALL)
 
 
-def test_no_byte_of_the_output_is_a_control_character(run):
-    for options in ((), ("--json",), ("--body",), ("--json", "--body")):
-        done = run("decode", *options, MESH, text=False)
-        assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", done.stdout + done.stderr), options
-        done.stdout.decode()
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.parametrize(("question", "answer"), questions())
+def test_the_questions_of_the_page_are_answered_as_it_says(command, question, answer):
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {question}"], cwd=MESH.parents[2], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == answer
 
 
 # -- the table --------------------------------------------------------------------------------------------------------

@@ -166,8 +166,8 @@ class RedisCodec(Codec):
         found = pattern.search(data)
         if found:
             return Resync(found.end(), True)
-        last = data.rfind(b"\r", max(len(data) - kept, 0))
-        return Resync(len(data) if last < 0 else last, False)
+        begun = data.find(b"\r", max(len(data) - kept, 0))  # what the rest of the pattern may yet come behind
+        return Resync(len(data) if begun < 0 else begun, False)
 
     # -- many messages at once ----------------------------------------------------------------------------------
 
