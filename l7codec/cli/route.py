@@ -292,7 +292,8 @@ class _Lines:
         line((f"{moved:>{width},}", "name"), f" of {plural(tally.requests, 'request')} would be treated differently")
         for move, count in tally.moves.most_common():
             before, after, what = move
-            told = "" if what == ("destination",) else f" ({', '.join(what)})"
+            more = [name for name in what if name not in ("destination", "respond")]
+            told = f" ({', '.join(more)})" if more else ""
             line(f"{count:>{width},}", "  ", (before, "value"), " ⇒ ", (after, "value"), told,
                  (f"  first in frame {tally.first[move]}", "dim"))  # fmt: skip
         for difference in tally.differences():

@@ -94,7 +94,7 @@ def _reader() -> Any:
     try:
         from . import yaml
     except ImportError as missing:
-        raise MissingExtra("yaml", "rules written in YAML (JSON works without)") from missing
+        raise MissingExtra("yaml", "YAML (JSON works without)") from missing
     return yaml
 
 

@@ -26,6 +26,8 @@ _NULL: Final = "tag:yaml.org,2002:null", re.compile(r"~|null|Null|NULL|"), ["~",
 _MERGE: Final = "tag:yaml.org,2002:merge", re.compile(r"<<"), "<"
 _CORE: Final = (_BOOL, _INT, _FLOAT, _NULL, _MERGE)
 
+_LINE_ENDS: Final = frozenset("\r\x85\u2028\u2029")
+
 
 class SyntaxProblem(Exception):
     """The text is no YAML, or says one thing twice."""
@@ -56,6 +58,10 @@ class _Loader(yaml.SafeLoader):
         except ValueError as error:  # more digits than the interpreter reads
             raise SyntaxProblem(f"line {node.start_mark.line + 1}: {error}") from error
 
+    def construct_word(self, node: yaml.ScalarNode) -> str:
+        """`<<` where it is no key."""
+        return str(self.construct_scalar(node))
+
 
 class _Dumper(yaml.SafeDumper):
     """Quotes whatever a reader of YAML 1.1 or 1.2 might take for something other than text."""
@@ -64,12 +70,19 @@ class _Dumper(yaml.SafeDumper):
         """Nobody reads `&id001` gladly."""
         return True
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Text; what YAML counts as a line's end would come back as a space, and is escaped."""
+        special = not _LINE_ENDS.isdisjoint(text)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if special else None)
+
 
 for _tag, _pattern, _first in _CORE:
     whole = re.compile(rf"(?:{_pattern.pattern})\Z")
     _Loader.add_implicit_resolver(_tag, whole, list(_first))
     _Dumper.add_implicit_resolver(_tag, whole, list(_first))
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
+_Loader.add_constructor("tag:yaml.org,2002:merge", _Loader.construct_word)
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def read(text: str) -> list[Any]:
