@@ -29,7 +29,7 @@ PAGES = {
     "errors": ("errors.py", ()),
     "redis": ("protocols/redis/__init__.py", ("command", "inline", "reply")),
     "redis_values": ("protocols/redis/values.py", ()),
-    "redis_codec": ("protocols/redis/codec.py", ("pack", "pack_pipeline")),
+    "redis_pack": ("protocols/redis/pack.py", ("pack", "pack_pipeline")),
     "redis_session": ("protocols/redis/session.py", ()),
     "proxy": ("protocols/proxy_protocol/__init__.py", ()),
     "proxy_build": ("protocols/proxy_protocol/build.py", ("header",)),

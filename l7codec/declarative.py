@@ -165,8 +165,6 @@ class HeaderCodec(Codec):
 
     def _header(self, buffer: ReceiveBuffer) -> Any:
         start = buffer.position
-        if buffer.hole is not None and buffer.hole < self._size:
-            raise buffer.fail("bytes of the header are missing")
         try:
             return self.header.parse(buffer.data[start : start + self._size])
         except _WRONG as error:

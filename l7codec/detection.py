@@ -57,19 +57,21 @@ class Detector:
 
     def _decide(self) -> None:
         found: list[_Candidate] = []
-        undecided = False
+        undecided = faint = False
         for codec in self._codecs:
             candidate = self._judge(codec)
             if candidate is None:
                 undecided = True
-            elif candidate.confidence:
+            elif candidate.confidence > (0 if candidate.hinted else Confidence.HINT):
                 found.append(candidate)
+            else:  # nothing by itself; yet the other side may say it clearly
+                faint = faint or candidate.confirmed == 1
         best = max(found, default=None)
         self.tentative = best.name if best else None
         self.undecided = undecided
         if best is not None and best.certain:
             self.result = best.name
-        elif best is None and not undecided:
+        elif best is None and not undecided and not faint:
             self.result = None
 
     def _judge(self, codec: type[Codec]) -> _Candidate | None:
@@ -88,10 +90,10 @@ class Detector:
             elif answer is Answer.MORE and len(data) < _WINDOW:
                 undecided = True
             else:  # one side's "no" is enough, whatever the other's bytes may become
-                return _Candidate(0, hinted, confirmed, codec.name)
+                return _Candidate(0, hinted, 0, codec.name)
         if undecided:
             return None
-        return _Candidate(0 if best == Confidence.HINT and not hinted else best, hinted, confirmed, codec.name)
+        return _Candidate(best, hinted, confirmed, codec.name)
 
 
 class _Candidate(NamedTuple):

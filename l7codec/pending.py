@@ -39,6 +39,7 @@ class Pending:
         self._owed = 0  # while lost: at most so many responses to requests sent in order are still to come …
         self._owed_known = True  # … unless requests may be among what is missing
         self._lost = False
+        self._answers_lost = False  # while lost: responses may be among what is missing
         self.dropped = 0
         """Requests given up because too many were pending (captures only)."""
         self.origin: Message | None = None  # what the caller handed to `send`, where edits made another of it
@@ -52,6 +53,7 @@ class Pending:
         if replies <= 0:
             return
         if self._lost and message.id is None:
+            self._overlapped = self._overlapped or (self._owed > 0 and not self._answers_lost)
             self._owed += replies
             return
         if self._count >= self._limit:
@@ -149,7 +151,8 @@ class Pending:
 
     # Order says who is answered only while every message is seen. After a gap or an error it does not, and pairing by
     # order stops until nothing can be in flight any more. That is certain when as many responses have come as can have
-    # been owed; and when a client that has never had two requests in flight sends the next one.
+    # been owed. A client that has never had two requests in flight is also taken to have none when it sends the next
+    # one, unless responses are owed and none can be missing.
 
     @property
     def in_order(self) -> bool:
@@ -164,12 +167,19 @@ class Pending:
             self._count -= len(queue)
             queue.clear()
         self._lost = True
-        self._owed_known = self._owed_known and side is Side.SERVER  # who asks in order is the client
+        if side is Side.SERVER:
+            self._answers_lost = True
+        else:  # who asks in order is the client
+            self._owed_known = False
 
     def find_order(self, asks: bool) -> None:
         """Both sides stand at a boundary and a message is at hand: take up pairing by order if that is safe again."""
-        if self._lost and ((self._owed_known and self._owed == 0) or (asks and not self._overlapped)):
-            self._lost = False
+        if not self._lost:
+            return
+        answered = self._owed == 0
+        serial = asks and not self._overlapped and (answered or self._answers_lost)
+        if serial or (answered and self._owed_known):
+            self._lost = self._answers_lost = False
             self._owed = 0
             self._owed_known = True
 

@@ -264,7 +264,7 @@ class Stream:
                 return False
             skip, found = self.codec.resync(self.side, window)
             if skip == 0 and not found and len(window) == _RESYNC_WINDOW:
-                skip = 1
+                skip = _RESYNC_WINDOW // 2  # nothing is begun that long before it can be told
             self.skipped += buffer.skip(skip)
             if found:
                 self._resyncing = False
@@ -282,7 +282,7 @@ def decode(
     """The messages in `data`, all that `side` sent; of a preface, such as a PROXY header, that one and no more.
 
     Raises RemoteProtocolError where it is wrong, TruncatedMessage where it ends inside a message; the error's
-    `messages` are the good ones before it.
+    `messages` are the good ones before it. Of a preface, the header alone: what follows it is another protocol's.
     """
     stream = Stream(codec, side, limits=limits)
     stream.receive_data(data)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the programs that the interop tests talk to, those that are missing: redis-server, haproxy, tshark.
+# Install the programs that the tests talk to, those that are missing: redis-server, haproxy, tshark, openssl, jq.
 set -euo pipefail
 
 packages=()
@@ -7,8 +7,9 @@ command -v redis-server >/dev/null || packages+=(redis-server)
 command -v haproxy >/dev/null || packages+=(haproxy)
 command -v tshark >/dev/null || packages+=(tshark)
 command -v openssl >/dev/null || packages+=(openssl)
+command -v jq >/dev/null || packages+=(jq)
 if [ ${#packages[@]} -eq 0 ]; then
-    echo "redis-server, haproxy, tshark and openssl are there"
+    echo "redis-server, haproxy, tshark, openssl and jq are there"
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -277,6 +277,23 @@ def test_an_edit_no_peer_would_take() -> None:
     assert conversation.idle
 
 
+class Doubling(Parley):
+    name = "doubling"
+
+    @classmethod
+    def rewrite(cls, message: Message, edits: Any) -> bytes:
+        return message.raw * 2
+
+
+def test_an_edit_that_makes_two_of_one() -> None:
+    conversation = Conversation(Doubling)
+    (message,) = conversation.client.receive_data(request("get").raw)
+    assert conversation.forget(message)
+    with pytest.raises(LocalProtocolError, match="not one whole message"):
+        conversation.send(message, {"id": 1})
+    assert conversation.idle
+
+
 def test_too_many_at_once() -> None:
     conversation = Conversation("parley", limits=Limits(pending=2))
     conversation.send(request("1", id=1))

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PAGES = [page for page in PAGES if not {"_build", "_generated"} & set(page.parts)]
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMANDS = ("python ", "printf ")
+COMMANDS = ("python ", "printf ", "l7codec ")
 LANGUAGES = {"", "python", "console", "text", "toml", "yaml"}
 
 OPTIONS = doctest.ELLIPSIS
@@ -96,13 +96,14 @@ COMMANDS_ON_PAGES = [
     pytest.param(command, output, id=f"{page.name}: {command}"[:60])
     for page in PAGES
     for command, output in console(page)
-    if command.startswith(COMMANDS) and output
+    if command.startswith(COMMANDS) and output and "| jq" not in command  # those are run by tests/cli, where jq is
 ]
 
 
 @pytest.mark.parametrize(("command", "output"), COMMANDS_ON_PAGES)
 def test_commands_on_pages(command: str, output: str) -> None:
-    shell = re.sub(r"(?<!\S)python(?=\s)", shlex.quote(sys.executable), command)
+    shell = re.sub(r"(?<!\S)(?<!-m )l7codec(?=\s)", "python -m l7codec", command)
+    shell = re.sub(r"(?<!\S)python(?=\s)", shlex.quote(sys.executable), shell)
     done = subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert doctest.OutputChecker().check_output(output, done.stdout, OPTIONS), done.stdout + done.stderr
 

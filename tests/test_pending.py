@@ -208,8 +208,21 @@ def test_order_comes_back_with_the_next_request_of_a_client_that_never_pipelined
         pending.open(ask())
         pending.settle(answer())
     pending.open(ask())
-    pending.lose_order(Side.CLIENT)
+    pending.lose_order(Side.SERVER)
     pending.find_order(asks=False)
     assert not pending.in_order
     pending.find_order(asks=True)
     assert pending.in_order
+
+
+def test_a_response_that_is_owed_and_cannot_be_missing_keeps_the_order_lost() -> None:
+    pending = Pending(10)
+    pending.open(ask())
+    pending.lose_order(Side.CLIENT)
+    pending.find_order(asks=True)
+    assert not pending.in_order  # the first request's response is still to come
+    pending.open(ask())  # so this client has two in flight: its next request proves nothing any more
+    for _ in range(2):
+        pending.settle(answer())
+    pending.find_order(asks=True)
+    assert not pending.in_order

@@ -356,6 +356,46 @@ def test_the_filler_of_a_hole_is_never_taken_for_bytes() -> None:
     assert stream.offset == 10
 
 
+class Zero(Marked):
+    """Takes every zero byte for a start."""
+
+    name = "zero"
+
+    def resync(self, side: Side, data: bytes) -> Any:
+        found = data.find(b"\0")
+        return l7codec.codec.Resync(found if found >= 0 else len(data), found >= 0)
+
+
+def test_no_message_starts_in_the_filler_of_a_hole() -> None:
+    stream = Stream(Zero, Side.CLIENT)
+    list(stream.receive_data(b"\x04a"))
+    list(stream.receive_gap(2))
+    with pytest.raises(RemoteProtocolError, match="no mark"):
+        list(stream.receive_data(b"d-"))
+    assert list(stream.receive_gap(0)) == []
+    (message,) = stream.receive_data(b"\0\xff")
+    assert message.raw == b"\0\xff"
+    assert (stream.skipped, stream.offset) == (4, 8)
+
+
+class Lost(Marked):
+    """Never finds a start, nor says that there is none."""
+
+    name = "lost"
+
+    def resync(self, side: Side, data: bytes) -> Any:
+        return l7codec.codec.Resync(0, False)
+
+
+def test_looking_for_a_start_holds_no_more_than_a_window() -> None:
+    stream = Stream(Lost, Side.CLIENT)
+    stream.receive_gap()
+    for _ in range(20):
+        assert list(stream.receive_data(bytes(50_000))) == []
+    assert len(stream.trailing_data) <= 1 << 16
+    assert stream.skipped + len(stream.trailing_data) == 1_000_000
+
+
 class Silent(Marked):
     """Forgets to say what it waits for."""
 

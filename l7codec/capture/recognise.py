@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from ..codec import Answer, DatagramCodec
+from ..codec import DatagramCodec
 from ..detection import NEED_MORE, Detector
 from ..errors import ProtocolError
 from ..message import Side
@@ -73,7 +73,7 @@ class _View:
         self._detector = Detector(port=port, protocols=wanted)
         self._stream: Stream | None = None  # measures a preface
         self._seen = dict.fromkeys(Side, b"")
-        self._refused = False  # by every codec, on the strength of one side
+        self._refused = False  # by every codec; yet the other side may tell what it is instead
         self.preface: str | None = None
         self.result: str | None = NEED_MORE
 
@@ -89,7 +89,7 @@ class _View:
         if len(before) < _WINDOW:
             self._seen[side] = before + data[: _WINDOW - len(before)]
         if self._refused and self._seen[side.other]:
-            self.result = self._second_opinion(side, data)
+            self.result = None
             return
         found = self._detector.receive_data(side, data)
         if found in self._choice.prefaces and self.preface is None:
@@ -97,17 +97,9 @@ class _View:
         elif self._forced is not None and (found is None or side is not CLIENT or self.preface is not None):
             self.result = self._forced
         elif found is None and self._forced is None and not self._seen[side.other]:
-            self._refused = True  # by this side alone; what the other says may make sense of it
+            self._refused = True
         elif found != NEED_MORE and not (found is None and self._forced):
             self.result = found
-
-    def _second_opinion(self, side: Side, data: bytes) -> str | None:
-        """Nobody takes the one side for certain: whom the other side alone tells of, if it admits the one."""
-        name = Detector(port=self._port, protocols=self._names).receive_data(side, data)
-        if name is None or name == NEED_MORE:
-            return None
-        admitted = codec_class(name).sniff(self._seen[side.other], side.other).answer is Answer.YES
-        return name if admitted else None
 
     def _open_preface(self, name: str, data: bytes) -> None:
         self.preface = name
@@ -137,7 +129,7 @@ class _View:
     def settle(self) -> None:
         """Nothing more will come: take what is likeliest."""
         if self.result == NEED_MORE:
-            self.result = self._forced or (None if self._refused else self._detector.receive_eof())
+            self.result = self._forced or self._detector.receive_eof()
 
     def foreign(self, start_known: bool) -> str:
         """The best name for what no codec takes."""

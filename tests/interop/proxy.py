@@ -7,6 +7,7 @@ pipelined; what it answers itself waits for its turn.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,7 @@ class Proxy:
         self.seen: list[Message] = []
         self.failures: list[BaseException] = []
         self.legs: list[tuple[Conversation, Conversation]] = []
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -48,25 +50,36 @@ class Proxy:
     async def __aexit__(self, *exception: object) -> None:
         self._server.close()
         await self._server.wait_closed()
+        for connection in self._connections:  # whoever is still connected has been told enough
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        writers = [writer]
         address, port = writer.get_extra_info("peername")[:2]
-        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
-        link = _Link(self, writer, upstream_writer, {"peer.address": address, "peer.port": port})
-        self.legs.append((link.downstream, link.upstream))
         try:
+            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
+            writers.append(upstream_writer)
+            link = _Link(self, writer, upstream_writer, {"peer.address": address, "peer.port": port})
+            self.legs.append((link.downstream, link.upstream))
             if self.send_header:
                 upstream_writer.write(proxy_protocol.header((address, port), ("127.0.0.1", self.port)).raw)
-            await asyncio.gather(
-                _pump(reader, link.from_client, upstream_writer), _pump(upstream_reader, link.from_server, writer)
-            )
-        except ConnectionError:
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(_pump(reader, link.from_client, upstream_writer))
+                pumps.create_task(_pump(upstream_reader, link.from_server, writer))
+        except* (ConnectionError, asyncio.CancelledError):  # the peer has gone, or the test is over
             pass
-        except BaseException as error:  # for the test to look at
-            self.failures.append(error)
+        except* BaseException as errors:  # for the test to look at
+            self.failures.extend(errors.exceptions)
         finally:
-            writer.close()
-            upstream_writer.close()
+            for one in writers:
+                one.close()
+                with contextlib.suppress(OSError):
+                    await one.wait_closed()
+            self._connections.discard(task)
 
 
 async def _pump(reader: asyncio.StreamReader, take: Callable[[bytes], None], other: asyncio.StreamWriter) -> None:

@@ -7,6 +7,8 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
+import redis
+import redis.asyncio as redis_asyncio
 
 from l7codec import Kind
 from l7codec.protocols import redis as codec
@@ -14,9 +16,6 @@ from l7codec.protocols import redis as codec
 from .programs import PATIENCE, free_port, program, running
 from .proxy import Proxy
 from .redis_wire import wire
-
-redis = pytest.importorskip("redis")
-redis_asyncio = pytest.importorskip("redis.asyncio")
 
 pytestmark = pytest.mark.interop
 

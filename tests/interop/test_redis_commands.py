@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from l7codec.protocols.redis.command_table import TABLE
 from l7codec.protocols.redis.commands import CONTAINER, key_positions, lookup, slot
 
 from .programs import free_port, redis_server
-
-redis = pytest.importorskip("redis")
 
 pytestmark = pytest.mark.interop
 

@@ -12,6 +12,7 @@ import random
 import socket
 
 import pytest
+import redis as client_library
 
 from l7codec import Conversation, Kind, ProtocolError, RemoteProtocolError, Side, Stream
 from l7codec.codec import Codec
@@ -20,8 +21,6 @@ from l7codec.protocols.redis import RedisCodec
 from l7codec.protocols.redis.inline import join_words, split_words
 
 from .redis_wire import Tap, lines, wire
-
-client_library = pytest.importorskip("redis")
 
 pytestmark = pytest.mark.interop
 

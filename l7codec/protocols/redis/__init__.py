@@ -18,8 +18,9 @@ from typing import Any
 from ...buffer import ReceiveBuffer
 from ...errors import LocalProtocolError, RemoteProtocolError
 from ...message import Message, Side
-from .codec import RedisCodec, pack, pack_pipeline
+from .codec import RedisCodec
 from .inline import join_words
+from .pack import pack, pack_pipeline
 from .values import (
     NULL_ARRAY,
     Attributed,

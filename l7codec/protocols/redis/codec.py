@@ -5,19 +5,14 @@ Specification: https://redis.io/docs/latest/develop/reference/protocol-spec/
     client    *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n      or inline: SET k v\r\n
     server    +OK\r\n
 
-This file turns bytes into messages and back; `session` knows what requests and responses mean to each other.
-
-Almost all traffic is small commands and small replies. `decode_batch` splits a window of bytes at CR LF once and reads
-those off the pieces; a value that holds a CR LF itself, or anything rarer, is framed by `Scan`, which alone decides
-what is right and wrong.
+This file turns bytes into messages and back: `scan` frames any of them, `batch` the plain ones many at a time, and
+`session` knows what requests and responses mean to each other.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import crc_hqx
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...buffer import ReceiveBuffer
@@ -26,13 +21,15 @@ from ...errors import BodyError, LocalProtocolError, RemoteProtocolError
 from ...limits import Limits
 from ...message import Edits, Kind, Message, Metadata, Side
 from ...pending import Pending
-from .commands import COMMANDS, CONTAINER, ONE_KEY, SPECS, Command, key_positions, lookup, slot, slot_positions
+from .batch import Batch, read_command, still_needs
+from .commands import CONTAINER, ONE_KEY, SPECS, Command, key_positions, lookup, slot, slot_positions
 from .inline import split_words
+from .pack import check_command, octets_of, pack
 from .scan import Scan
 from .session import SUBSCRIPTIONS, Session, describe_push
 from .values import Attributed, Error, Push, octets, pack_value, read_value, text
 
-__all__ = ["RedisCodec", "pack", "pack_pipeline"]
+__all__ = ["RedisCodec"]
 
 CLIENT: Final = Side.CLIENT
 REQUEST: Final = Kind.REQUEST
@@ -40,11 +37,6 @@ RESPONSE: Final = Kind.RESPONSE
 ONEWAY: Final = Kind.ONEWAY
 PUSH: Final = Kind.PUSH
 HEARTBEAT: Final = Kind.HEARTBEAT
-
-# To look for a number in bytes takes a tenth of the time that looking for bytes does.
-_CR: Final = 13
-_LF: Final = 10
-_BRACE: Final = 123
 
 # Bytes split at CR LF in one go: so many that splitting pays, so few that the messages do not set off the garbage
 # collector (which would go over all of them) and that little is wasted where the pieces fall out of step.
@@ -173,40 +165,30 @@ class RedisCodec(Codec):
 
     def decode_batch(self, side: Side, buffer: ReceiveBuffer) -> Sequence[Message]:
         """The messages of one window of bytes, up to an unfinished or a wrong one."""
-        streaming = self._session.streaming
+        session = self._session
         data, start = buffer.data, buffer.position
-        if side is CLIENT or streaming:
-            if data[start] != 42:  # an inline request: its end need not be a CR LF
-                return ()
-            read, commands = self._batch_commands, True
-        else:
-            if self._is_careful():
-                return ()
-            read, commands = self._batch_replies, False
+        commands = side is CLIENT or session.streaming
+        if data[start] != 42 if commands else self._is_careful():  # an inline request need not end in CR LF
+            return ()
         size = self._windows[side]
-        window = data if len(data) <= size and not start else data[start : start + size]
-        tokens = window.split(b"\r\n")
-        tokens.pop()  # behind the last CR LF: the beginning of what has not come yet
-        messages: list[Message] = []
-        index, position = 0, start
-        need = 0
-        counted = False
+        batch = Batch(side, data, start, size)
+        need, counted = 0, False
         while True:
-            index, position, cut = read(side, tokens, index, data, position, messages)
-            if cut and (start + len(window) < len(data) or len(data) - position >= _LEAST_WINDOW):
-                break
-            if position == len(data):
+            if commands:
+                cut = batch.read_commands(REQUEST if side is CLIENT else ONEWAY, self._command)
+            else:
+                cut = batch.read_replies(session.resp, self.limits.depth, self._reply)
+            position = batch.position
+            if position == len(data) or (cut and (batch.stop < len(data) or len(data) - position >= _LEAST_WINDOW)):
                 break
             if cut:
-                need, counted = _still_needs(data, position, self._window)
+                need, counted = still_needs(data, position, self._window)
                 if need:
                     break
             # Not as plain as that: frame this one message. The pieces behind it stay as they are.
-            if commands and (found := _read_command(data, position, start + len(window))):
+            if commands and (found := read_command(data, position, batch.stop)):
                 args, end = found
-                messages.append(self._command(side, args, data[position:end]))
-                index += data.count(b"\r\n", position, end)
-                position = end
+                batch.add(self._command(side, args, data[position:end]), end)
                 continue
             part = ReceiveBuffer("redis", data)
             part.position = position
@@ -219,132 +201,25 @@ class RedisCodec(Codec):
                 self._scans[side].reset()
                 need = len(data) - position + 1
                 break
-            messages.append(message)
-            index += data.count(b"\r\n", position, part.position)
-            position = part.position
+            batch.add(message, part.position)
             if not message.raw.endswith(b"\r\n"):  # an inline request that ends in LF alone: the pieces are out of step
                 size //= 2
                 break
+        messages = batch.messages
         if len(messages) > _BATCH:
             size //= 2
-        elif len(messages) < _BATCH // 2 and index >= len(tokens):
+        elif len(messages) < _BATCH // 2 and batch.index >= len(batch.tokens):
             size *= 2
         self._windows[side] = min(max(size, _LEAST_WINDOW), self._window)
         if not messages:
             return ()
-        buffer.take(position - start)
-        if need and len(data) - position < _LEAST_WINDOW:
+        buffer.take(batch.position - start)
+        if need and len(data) - batch.position < _LEAST_WINDOW:
             buffer.wait(need, counted=counted)  # then it is one of the next batch
-        if side is not CLIENT and streaming:
+        if commands and side is not CLIENT:
             for message in messages:
                 message.metadata["redis.replication"] = "stream"
         return messages
-
-    def _batch_commands(
-        self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
-    ) -> tuple[int, int, bool]:
-        """Read plain commands off `tokens`; index and position of the first that is not, and whether it is cut off."""
-        kind = REQUEST if side is CLIENT else ONEWAY
-        total = len(tokens)
-        append = messages.append
-        spans = _SPANS
-        while index < total:
-            head = tokens[index]
-            count = _COUNTS[head]
-            stop = index + 1 + 2 * count
-            if count == 0:
-                return index, position, False
-            if stop > total:
-                return index, position, True
-            # Two and three arguments are most of all traffic; unrolled, they take half the time.
-            if count == 3:
-                _, line, name, key_line, key, value_line, value = tokens[index:stop]
-                span, key_span, value_span = spans[line], spans[key_line], spans[value_line]
-                if (
-                    span != len(line) + len(name) + 4
-                    or key_span != len(key_line) + len(key) + 4
-                    or value_span != len(value_line) + len(value) + 4
-                ):
-                    return index, position, False
-                end = position + 4 + span + key_span + value_span
-            elif count == 2:
-                _, line, name, key_line, key = tokens[index:stop]
-                span, key_span = spans[line], spans[key_line]
-                if span != len(line) + len(name) + 4 or key_span != len(key_line) + len(key) + 4:
-                    return index, position, False
-                end = position + 4 + span + key_span
-            else:
-                end = position + len(head) + 2
-                for line, value in zip(tokens[index + 1 : stop : 2], tokens[index + 2 : stop : 2], strict=True):
-                    span = spans[line]
-                    if span != len(line) + len(value) + 4:
-                        return index, position, False
-                    end += span
-                name = tokens[index + 2]
-                key = tokens[index + 4] if count > 1 else b""
-            known = _ONE_KEY.get(name)
-            if known is not None and count > 1:
-                try:
-                    key_text = key.decode()
-                except UnicodeDecodeError:
-                    key_text = key.decode("utf-8", "surrogateescape")
-                metadata: Metadata = {
-                    "method": known[0],
-                    "keys": (key_text,),
-                    "redis.slot": slot(key) if _BRACE in key else crc_hqx(key, 0) & 0x3FFF,
-                    "redis.write": known[1],
-                }
-                append(_plain(kind, side, metadata, data[position:end]))
-            else:
-                append(self._command(side, tokens[index + 2 : stop : 2], data[position:end]))
-            index, position = stop, end
-        return index, position, True
-
-    def _batch_replies(
-        self, side: Side, tokens: list[bytes], index: int, data: bytes, position: int, messages: list[Message]
-    ) -> tuple[int, int, bool]:
-        """The same for replies: short ones, strings, numbers, arrays of them."""
-        ok: Metadata = {"status": "ok", "redis.resp": self._session.resp}
-        described, append = ok.copy, messages.append
-        size_of, short = _STRINGS.get, _SHORT_REPLIES.get
-        start = position
-        pieces = iter(tokens[index:] if index else tokens)
-        try:
-            for head in pieces:
-                string = size_of(head)
-                if string is not None:
-                    size, span = string
-                    end = position + span
-                    if size != len(next(pieces)) and not _skip(pieces, data, position + len(head) + 2, end):
-                        break
-                    append(_plain(RESPONSE, side, described(), data[position:end]))
-                    position = end
-                    continue
-                raw = short(head)
-                if raw is not None:
-                    append(_plain(RESPONSE, side, described(), raw))
-                    position += len(raw)
-                    continue
-                kind = head[:1]
-                if kind in _LINE:
-                    if _LF in head or _CR in head:
-                        break
-                    end = position + len(head) + 2
-                    if kind == b"-":
-                        append(self._reply(side, data[position:end]))
-                        position = end
-                        continue
-                else:
-                    end = _end_of_values(head, pieces, data, position, self.limits.depth)
-                    if end < 0:
-                        break
-                append(_plain(RESPONSE, side, described(), data[position:end]))
-                position = end
-            else:
-                return len(tokens), position, True
-        except StopIteration:  # inside a message
-            return len(tokens), position, True
-        return index + data.count(b"\r\n", start, position), position, False
 
     def _is_careful(self) -> bool:
         """Whether what the server sends must be read one by one: a message may change how the next one is read."""
@@ -464,8 +339,8 @@ class RedisCodec(Codec):
             return _rewrite_reply(message, edits)
         args = arguments(message.raw)
         if "body" in edits:
-            _check_command(edits["body"])
-            args = [_octets(arg) for arg in edits["body"]]
+            check_command(edits["body"])
+            args = [octets_of(arg) for arg in edits["body"]]
         command = lookup(args)
         if edits.keys() - {"body", "method"}:
             _edit_keys(args, [] if command is None else key_positions(command, args), edits)
@@ -534,206 +409,6 @@ def arguments(raw: bytes, hole: int | None = None) -> list[bytes]:
     return args
 
 
-def _read_command(data: bytes, position: int, stop: int) -> tuple[list[bytes], int] | None:
-    """The arguments of the command at `position`, and where it ends; None where that takes a closer look."""
-    line_end = data.find(b"\r\n", position, stop)
-    count = _COUNTS[data[position:line_end]] if line_end > 0 else 0
-    args = []
-    position = line_end + 2
-    for _ in range(count):
-        line_end = data.find(b"\r\n", position, stop)
-        span = _SPANS[data[position:line_end]] if line_end > 0 else 0
-        position += span
-        if not span or position > stop or data[position - 2 : position] != b"\r\n":
-            return None
-        args.append(data[line_end + 2 : position - 2])
-    return (args, position) if count else None
-
-
-def _plain(kind: Kind, side: Side, metadata: Metadata, raw: bytes) -> Message:
-    """The same as `Message("redis", kind, side, metadata, raw)`, in two thirds of the time: no `__init__` is called."""
-    message: Message = _new(Message)
-    message.protocol = "redis"
-    message.kind = kind
-    message.side = side
-    message.metadata = metadata
-    message.raw = raw
-    message.id = None
-    message.missing = 0
-    message.error = None
-    message.request = None
-    return message
-
-
-_new: Final = object.__new__
-
-
-def _still_needs(data: bytes, start: int, window: int) -> tuple[int, bool]:
-    """How many bytes the unfinished message at `start` has at least, and whether all of them are known to be its own.
-
-    0 for whatever is not a string or an array of strings, or may be wrong or over a limit, which `window` is not.
-    """
-    position = start
-    left = 1
-    while left:
-        line_end = data.find(b"\n", position)
-        if line_end < 0:
-            return (len(data) - start + 1, False) if len(data) - position < window else (0, False)
-        line = data[position : line_end - 1]
-        span = _SPANS[line]
-        if data[line_end - 1] != 13 or not (span or position == start):
-            break
-        if span:
-            position += span
-            left -= 1
-        else:
-            left = _COUNTS[line]
-            position = line_end + 1
-        if position - start + 8 * left > window:
-            break
-        if position > len(data):
-            return position - start, True
-        if data[position - 2 : position] != b"\r\n":
-            break
-    return 0, False
-
-
-def _end_of_values(head: bytes, pieces: Iterator[bytes], data: bytes, position: int, depth: int) -> int:
-    """Where the string or array ends whose first line `head` begins at `position`; -1 where that takes a closer look.
-
-    Raises StopIteration where it is cut off.
-    """
-    size_of = _STRINGS.get
-    left = 1  # values still to come
-    arrays = 0
-    for line in chain((head,), pieces):
-        string = size_of(line)
-        if string is not None or (string := _size_and_span(line)):
-            size, span = string
-            position += span
-            if size != len(next(pieces)) and not _skip(pieces, data, position - size - 2, position):
-                return -1
-        else:
-            count = _COUNTS[line]
-            if count:
-                arrays += 1
-                if arrays >= depth:  # too deep, perhaps
-                    return -1
-                left += count
-            elif line not in _SHORT_REPLIES and (line[:1] not in _LINE or _LF in line or _CR in line):
-                return -1
-            position += len(line) + 2
-        left -= 1
-        if not left:
-            return position
-    raise StopIteration
-
-
-def _size_and_span(line: bytes) -> tuple[int, int] | None:
-    span = _SPANS[line]
-    return (span - len(line) - 4, span) if span else None
-
-
-def _skip(pieces: Iterator[bytes], data: bytes, start: int, end: int) -> bool:
-    """Skip what is left of a string's pieces, the first of which is taken; False if it does not end in CR LF.
-
-    It stands, with the CR LF behind it, between `start` and `end`. Raises StopIteration where it is cut off.
-    """
-    if end > len(data):
-        raise StopIteration
-    if data[end - 2 : end] != b"\r\n":
-        return False
-    for _ in range(data.count(b"\r\n", start, end) - 1):
-        next(pieces)
-    return True
-
-
-def pack(args: Iterable[Any]) -> bytes:
-    """One command's bytes. Strings are written as UTF-8, numbers as Redis' clients write them."""
-    return pack_pipeline((tuple(args),))
-
-
-def pack_pipeline(requests: Iterable[Sequence[Any]]) -> bytes:
-    """The bytes of many commands, each a sequence of arguments.
-
-    Raises LocalProtocolError for an argument that is neither bytes, text nor a number, and for a command without any.
-    """
-    commands = requests if isinstance(requests, list | tuple) else list(requests)
-    if commands and commands[0] and type(commands[0][0]) is str:
-        try:
-            # Most are text, and ASCII: then characters are bytes, and all of it is encoded in one go.
-            joined = _join_text(commands)
-        except (TypeError, KeyError):  # bytes or numbers among them, or a long string
-            return _join_bytes(commands)
-        if joined.isascii():
-            return joined.encode()
-    return _join_bytes(commands)
-
-
-def _join_text(commands: Sequence[Sequence[str]]) -> str:
-    parts: list[str] = []
-    heads: dict[str, str] = {}
-    lengths = _TEXT_LENGTHS
-    for args in commands:
-        count = len(args)
-        if count == 3 and type(args) is not str:
-            name, key, value = args
-            head = heads.get(name)
-            if head is None:  # few names, many commands
-                head = heads[name] = "\r\n".join(("*3", lengths[len(name)], name))
-            parts += (head, lengths[len(key)], key, lengths[len(value)], value)
-        else:
-            _check_command(args)
-            parts.append(f"*{count}")
-            for arg in args:
-                parts += (lengths[len(arg)], arg)
-    parts.append("")
-    return "\r\n".join(parts)
-
-
-def _join_bytes(commands: Sequence[Sequence[Any]]) -> bytes:
-    parts: list[bytes] = []
-    lengths = _LENGTHS
-    for args in commands:
-        count = len(args)
-        if count == 3 and type(args) is tuple:
-            name, key, value = args
-            if type(name) is type(key) is type(value) is bytes:
-                name_size, key_size, size = len(name), len(key), len(value)
-                if name_size < _SHORT and key_size < _SHORT and size < _SHORT:
-                    parts += (b"*3", lengths[name_size], name, lengths[key_size], key, lengths[size], value)
-                    continue
-        _check_command(args)
-        parts.append(b"*%d" % count)
-        for arg in args:
-            data = arg if type(arg) is bytes else _octets(arg)
-            size = len(data)
-            parts += (lengths[size] if size < _SHORT else b"$%d" % size, data)
-    parts.append(b"")
-    return b"\r\n".join(parts)
-
-
-def _check_command(args: Sequence[Any]) -> None:
-    if not args or isinstance(args, str | bytes):
-        raise LocalProtocolError("redis", 0, f"{args!r} is no sequence of arguments")
-
-
-def _octets(arg: Any) -> bytes:
-    if type(arg) is str:
-        return arg.encode("utf-8", "surrogateescape")
-    if type(arg) is int:
-        return b"%d" % arg
-    if isinstance(arg, bytes):
-        return arg
-    if isinstance(arg, str):
-        return octets(arg)
-    if isinstance(arg, bytearray | memoryview):
-        return bytes(arg)
-    if isinstance(arg, int | float) and not isinstance(arg, bool):
-        return repr(arg).encode()
-    raise LocalProtocolError("redis", 0, f"an argument is bytes, text or a number, not {type(arg).__name__}")
-
-
 def _folded(name: bytes) -> str:
     """A name in upper case, up to a NUL: that is where redis-server's comparison of names ends."""
     return text(name.partition(b"\0")[0].upper())
@@ -750,11 +425,11 @@ def _edit_keys(args: list[Any], positions: Sequence[int], edits: Edits) -> None:
     keys = edits.get("keys")
     if "keys" in edits and (keys is None or isinstance(keys, str | bytes) or len(keys) != len(positions)):
         raise LocalProtocolError("redis", 0, f"there are {len(positions)} keys, and as many must be given")
-    prefix = _octets(edits.get("redis.key_prefix") or b"")
-    strip = _octets(edits.get("redis.strip_prefix") or b"")
+    prefix = octets_of(edits.get("redis.key_prefix") or b"")
+    strip = octets_of(edits.get("redis.strip_prefix") or b"")
     written: dict[int, bytes] = {}
     for index, position in enumerate(positions):
-        key = args[position] if keys is None else _octets(keys[index])
+        key = args[position] if keys is None else octets_of(keys[index])
         if written.setdefault(position, key) != key:
             raise LocalProtocolError("redis", 0, f"argument {position} is two keys at once and cannot become different")
     for position, key in written.items():
@@ -814,33 +489,3 @@ _COMMAND_START: Final = re.compile(rb"\r\n(?=\*[1-9][0-9]{0,6}\r\n\$[0-9]{1,9}\r
 _REPLY_START: Final = re.compile(
     rb"\r\n(?=[-+][ -~]{1,200}\r\n|:[+-]?[0-9]{1,19}\r\n|[$*%~>][0-9]{1,9}\r\n|[$*]-1\r\n)"
 )
-
-
-class _Counts(dict[bytes, int]):
-    """How many values follow a line that opens an array; 0 for any other line."""
-
-    def __missing__(self, line: bytes) -> int:
-        return int(line[1:]) if _COUNT.fullmatch(line) else 0
-
-
-class _Spans(dict[bytes, int]):
-    """How many bytes a string takes with its first line and both CR LF, by that line; 0 for any other line."""
-
-    def __missing__(self, line: bytes) -> int:
-        return int(line[1:]) + len(line) + 4 if _SIZE.fullmatch(line) else 0
-
-
-_COUNT: Final = re.compile(rb"\*[1-9][0-9]{0,5}")
-_SIZE: Final = re.compile(rb"\$(?:0|[1-9][0-9]{0,5})")
-_ONE_KEY: Final = {name: (known.name, known.may_write) for name, known in COMMANDS.items() if known.shape == ONE_KEY}
-_COUNTS: Final = _Counts({b"*%d" % count: count for count in range(1, 65)})
-_STRINGS: Final = {b"$%d" % size: (size, size + len(b"$%d" % size) + 4) for size in range(512)}
-_SPANS: Final = _Spans({b"$%d" % size: size + len(b"$%d" % size) + 4 for size in range(512)})
-_SHORT_REPLIES: Final = {
-    line: line + b"\r\n"
-    for line in (b"+OK", b"+QUEUED", b"+PONG", b"$-1", b"*-1", b"*0", *(b":%d" % number for number in range(256)))
-}
-_LINE: Final = frozenset((b"+", b":", b"-"))
-_SHORT: Final = 1024  # strings shorter than this have their first line ready
-_LENGTHS: Final = [b"$%d" % size for size in range(_SHORT)]
-_TEXT_LENGTHS: Final = {size: f"${size}" for size in range(_SHORT)}

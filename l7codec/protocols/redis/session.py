@@ -51,8 +51,8 @@ _BY_WORD: Final = {word: command for command, (word, _, _) in SUBSCRIPTIONS.item
 _SYNCS: Final = ("PSYNC", "SYNC")
 _CAREFUL: Final = frozenset(("HELLO", "RESET", *_SYNCS))
 """Requests whose response changes how what follows it is read."""
-_NOT_FOR_MONITORS: Final = frozenset(("MONITOR", *_SYNCS))
-"""Requests that redis-server passes over on a connection that it sends commands to already."""
+_PASSED_OVER: Final = frozenset(("AUTH", "HELLO", "MONITOR", *_SYNCS))
+"""Requests that redis-server sometimes passes over without a response."""
 _QUEUED_MATTERS: Final = frozenset(("HELLO", "CLIENT REPLY", "REPLCONF", *SUBSCRIPTIONS))
 
 _FIRST_ELEMENT: Final = re.compile(rb"\*[1-9][0-9]*\r\n(?:\$[0-9]+\r\n|\+)([a-z]{1,12})\r\n")
@@ -252,7 +252,7 @@ class Session:
             return self._response_transfer(message, pending)
         first = pending.first(CLIENT)
         method = _method(first)
-        while self._monitor and first is not None and method in _NOT_FOR_MONITORS:
+        while first is not None and method in _PASSED_OVER and self._passes_over(method, message):
             pending.close(first)
             first = pending.first(CLIENT)
             method = _method(first)
@@ -295,6 +295,21 @@ class Session:
             if done is not None:
                 done(self, first, message, pending)
         return pending.settle(message)
+
+    def _passes_over(self, method: str | None, message: Message) -> bool:
+        """Whether the server has passed over the oldest request: `message` cannot be its answer.
+
+        On a connection that gets MONITOR's lines it does so with requests for more. Redis 8.2 does not answer an
+        AUTH or HELLO with a wrong password while answers to earlier requests are still on their way out.
+        """
+        start = message.raw[:1]
+        if message.kind is PUSH or start == b">" or message.raw == b"+QUEUED\r\n":
+            return False
+        if method == "AUTH":
+            return message.raw != b"+OK\r\n" and (start != b"-" or message.metadata.get("error.type") == "NOAUTH")
+        if method == "HELLO":
+            return start not in (b"*", b"%", b"-")
+        return self._monitor and not _MONITOR_LINE.match(message.raw)
 
     @property
     def _listening(self) -> bool:

@@ -393,6 +393,36 @@ class TestHello:
         )
 
 
+class TestWrongPasswords:
+    """Redis 8.2 does not answer them while answers to earlier requests are on their way out."""
+
+    @pytest.mark.parametrize("line", ["AUTH nobody x", "HELLO 3 AUTH nobody x"])
+    @pytest.mark.parametrize("answer", [":1", "$1\r\nx", "+PONG"])
+    def test_passed_over(self, line, answer):
+        talk(
+            client("PING x"),
+            client(line),
+            client("GET k"),
+            client("PING y"),
+            server("$1\r\nx", "PING x"),
+            server(answer, "GET k", resp=2),
+            server("$1\r\ny", "PING y"),
+        )
+
+    def test_authentication_is_still_required(self):
+        talk(
+            client("GET j"),
+            client("AUTH x"),
+            client("GET k"),
+            server("-NOAUTH no", "GET j"),
+            server("-NOAUTH no", "GET k"),
+        )
+
+    @pytest.mark.parametrize("answer", ["+OK", "-WRONGPASS no", "-ERR no password is set", "+QUEUED"])
+    def test_answered(self, answer):
+        talk(client("PING"), client("AUTH x"), client("PING"), server(PONG, "PING"), server(answer, "AUTH x"))
+
+
 class TestReset:
     def test_back_to_the_beginning(self):
         conversation = talk(
