@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -203,6 +204,29 @@ def test_standard_input_is_one_file(run, write):
     done = run("route", "-", MESH, stdin=NEW.encode())
     assert f"{EXPECTED['users']:>8}  0. users → replica/eu" in done.stdout
     assert run("route", "-", "-").returncode == 2
+
+
+def test_a_capture_that_still_runs_is_ended_with_its_counts(command, write):
+    with subprocess.Popen(
+        [command, "route", str(write(NEW)), "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdin.write(MESH.read_bytes())
+        process.stdin.flush()
+        lines = [process.stdout.readline() for _ in commands()]  # they come at once
+        assert b"redis CLIENT SETINFO" in lines[0]
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"{EXPECTED['users']:>8}  0. users → replica/eu" in rest.decode()
+    assert b"Traceback" not in errors
+
+
+def test_nobody_reads(command, write):
+    files = " ".join([str(MESH)] * 30)
+    shell = f"{command} route {write(NEW)} {files} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr
 
 
 # -- explain ----------------------------------------------------------------------------------------------------------
