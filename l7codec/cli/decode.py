@@ -7,10 +7,12 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from ..capture import CaptureError, Record, Summary
 from .errors import UsageError
+from .filters import FILTER_HELP, Filter, Wanted, add_filter
 from .jobs import Job, run_jobs
 from .ndjson import NUMBER, Encoder
 from .options import Reading, add_reading
@@ -38,6 +40,8 @@ examples:
   l7codec decode --protocol 7000=redis --protocol 7001=redis cluster.pcap
   l7codec decode --codec awesome.py mesh.pcapng      with a protocol that you have declared yourself
   l7codec decode --json --jobs 4 big.pcap > big.ndjson
+  l7codec decode --filter method=GET --filter 'keys^=user:' mesh.pcapng
+
 """
 
 
@@ -47,10 +51,11 @@ def add_parser(commands: Any) -> None:
         "decode",
         help="print the messages in a capture, requests paired with responses",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG + FILTER_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_reading(parser)
+    add_filter(parser, "messages")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--body", action="store_true", help="show what the messages carry, too")
     parser.add_argument(
@@ -67,12 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Decode each file; returns the exit status."""
     reading = Reading.of(arguments)
     reading.load()
+    chosen = Filter.of(arguments.filter)
+    reading = replace(reading, addresses=chosen.addresses)
     if arguments.jobs < 1:
         raise UsageError("--jobs: at least 1")
     if arguments.jobs > 1 and "-" in arguments.files:
         raise UsageError("--jobs: standard input cannot be read more than once; save it to a file first")
     several = len(arguments.files) > 1
-    output = _Json(arguments.body) if arguments.json else _Lines(arguments.body)
+    output = _Json(arguments.body, chosen) if arguments.json else _Lines(arguments.body, chosen)
     status = 0
     for path in arguments.files:
         try:
@@ -90,18 +97,19 @@ def run(arguments: argparse.Namespace) -> int:
 class _Json:
     """Writes lines of JSON."""
 
-    def __init__(self, body: bool) -> None:
+    def __init__(self, body: bool, chosen: Filter) -> None:
         self._body = body
+        self._chosen = chosen
         self._out = sys.stdout.buffer
         self._lines: list[str] = []
         self._most = _BATCH
 
     def begin(self, path: str, several: bool) -> Job:
         self._most = 1 if path == "-" else _BATCH  # who pipes a capture in that still runs wants to see it
-        return Encoder(body=self._body, file=path if several else None).line
+        return _only(self._chosen.wants, Encoder(body=self._body, file=path if several else None).line)
 
     def job(self, path: str, several: bool) -> Callable[[], Job]:
-        return functools.partial(_json_job, self._body, path if several else None)
+        return functools.partial(_json_job, self._body, path if several else None, self._chosen.expressions)
 
     def write(self, line: str) -> None:
         self._lines.append(line)
@@ -122,8 +130,9 @@ class _Json:
 class _Lines:
     """Writes lines for people."""
 
-    def __init__(self, body: bool) -> None:
+    def __init__(self, body: bool, chosen: Filter) -> None:
         self._body = body
+        self._chosen = chosen
         self._table = Table()
         self._live = False
 
@@ -131,11 +140,11 @@ class _Lines:
         self._live = path == "-"
         if several:
             print(f"{safe(path)}:")
-        return functools.partial(row, body=self._body)
+        return _only(self._chosen.wants, functools.partial(row, body=self._body))
 
     def job(self, path: str, several: bool) -> Callable[[], Job]:
         self.begin(path, several)
-        return functools.partial(_row_job, self._body)
+        return functools.partial(_row_job, self._body, self._chosen.expressions)
 
     def write(self, line: Row) -> None:
         self._table.write(line)
@@ -149,12 +158,19 @@ class _Lines:
         sys.stdout.flush()
 
 
-def _json_job(body: bool, file: str | None) -> Job:
-    return Encoder(body=body, file=file, numbered=False).line
+def _json_job(body: bool, file: str | None, filters: tuple[str, ...]) -> Job:
+    return _only(Filter.of(filters).wants, Encoder(body=body, file=file, numbered=False).line)
 
 
-def _row_job(body: bool) -> Job:
-    return functools.partial(row, body=body)
+def _row_job(body: bool, filters: tuple[str, ...]) -> Job:
+    return _only(Filter.of(filters).wants, functools.partial(row, body=body))
+
+
+def _only(wants: Wanted | None, job: Job) -> Job:
+    """The job, for the messages that are wanted."""
+    if wants is None:
+        return job
+    return lambda record: job(record) if wants(record.message) else None
 
 
 def _decode(reading: Reading, path: str, jobs: int, output: _Json | _Lines, several: bool) -> Summary:
@@ -176,7 +192,9 @@ def _alone(reading: Reading, path: str, output: Any, several: bool, progress: Pr
             records = _watched(reader, lambda: progress.update(reader.offset))
         try:
             for record in records:
-                write(line(record))
+                text = line(record)
+                if text is not None:
+                    write(text)
         except KeyboardInterrupt:
             with suppress(BrokenPipeError):
                 output.flush()

@@ -32,7 +32,7 @@ _BATCH: Final = 2000  # lines sent at once
 _NEVER: Final = 1 << 62
 
 Job = Callable[[Record], Any]
-"""What a worker makes of a record, with a conversation's number still to be filled in."""
+"""What a worker makes of a record, with a conversation's number still to be filled in; None: nothing."""
 
 
 @dataclass(slots=True)
@@ -93,9 +93,12 @@ def _send_all(
             if streams.ended and not ended:
                 flush()
                 ended = True
+            line = job(record)
+            if line is None:
+                continue
             frames.append(streams.frame)
             conversations.append(record.ends.conversation)
-            lines.append(job(record))
+            lines.append(line)
             if len(lines) >= _BATCH:
                 flush()
         flush(reader.summary)

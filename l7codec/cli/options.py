@@ -5,11 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ..capture import MessageReader, read_messages
 from .codecs import load_codecs
 
-__all__ = ["Reading", "add_reading"]
+__all__ = ["DIALECTS", "Reading", "add_dialect", "add_reading"]
+
+DIALECTS: Final = {
+    "l7codec": "rules of our own",
+    "aeraki": "Aeraki MetaRouter",
+    "envoy-thrift": "the route_config of Envoy's thrift_proxy",
+    "envoy-dubbo": "the multiple_route_config of Envoy's dubbo_proxy",
+    "envoy-redis": "the prefix_routes of Envoy's redis_proxy",
+    "envoy-generic": "the route_config of Envoy's generic_proxy",
+    "envoy-http": "the route_config of Envoy's HTTP connection manager",
+    "istio": "Istio VirtualService",
+    "gateway-api": "HTTPRoute, GRPCRoute and TCPRoute of the Gateway API",
+}
+"""What rules can be written for: those of `routing`, which is not imported for a list of options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +33,8 @@ class Reading:
     protocols: Mapping[int, str]
     tunnels: bool
     codecs: Sequence[str]
+    addresses: bool = False
+    """Whether messages have the connection's addresses in their metadata."""
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Reading:
@@ -31,7 +47,9 @@ class Reading:
 
     def open(self, path: str, shard: tuple[int, int] | None = None) -> MessageReader:
         """A reader of the messages in this file."""
-        return read_messages(path, protocols=self.protocols, tunnels=self.tunnels, shard=shard)
+        return read_messages(
+            path, protocols=self.protocols, addresses=self.addresses, tunnels=self.tunnels, shard=shard
+        )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -67,3 +85,15 @@ def _port(text: str) -> tuple[int, str]:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16 and name):
         raise argparse.ArgumentTypeError(f"{text!r}: write it as PORT=NAME, such as 6380=redis")
     return int(port), name
+
+
+def add_dialect(parser: argparse.ArgumentParser, option: str = "--dialect") -> None:
+    """The option that says what rules are written for."""
+    parser.add_argument(
+        option,
+        dest="dialect",
+        choices=DIALECTS,
+        metavar="DIALECT",
+        help="what the rules are written for, where the file does not say so itself by its kind: one of those that "
+        "`l7codec convert --help` lists (default: l7codec)",
+    )

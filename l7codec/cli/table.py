@@ -23,7 +23,7 @@ from .text import describe, endpoint, safe, shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Row", "Table", "row"]
+__all__ = ["Row", "Table", "console", "row"]
 
 _STYLES: Final = {
     "time": "dim",
@@ -144,7 +144,7 @@ class Table:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self._widths = _Widths()
-        self._console = _console(self._stream) if self._stream.isatty() else None
+        self._console = console(self._stream) if self._stream.isatty() else None
 
     def write(self, line: Row) -> None:
         """Print one row."""
@@ -179,7 +179,8 @@ class Table:
             console.print(Text(f"    {line.body}"), soft_wrap=False)
 
 
-def _console(stream: TextIO) -> Console:
+def console(stream: TextIO) -> Console:
+    """What colours a terminal. Raises MissingExtra."""
     try:
         from rich.console import Console
     except ImportError as missing:
