@@ -66,19 +66,3 @@ def check(pieces: list[Piece]) -> None:
         if piece.end:
             over.add(direction)
     assert len(over) == 2 * len({number for number, _ in over}), "not one end for each side"
-
-
-if __name__ == "__main__":
-    import sys
-    from pathlib import Path
-
-    try:
-        import atheris
-    except ImportError:
-        for folder in sys.argv[1:]:
-            for path in sorted(Path(folder).iterdir()):
-                test_one(path.read_bytes())
-    else:
-        atheris.instrument_all()
-        atheris.Setup(sys.argv, test_one)
-        atheris.Fuzz()
