@@ -1,6 +1,6 @@
 """Any bytes as a capture file: packets and pieces or a CaptureError, and the fast path agrees with the plain one.
 
-python fuzz/capture_reader.py fuzz/corpus/capture_reader    (coverage-guided with atheris, else replayed)
+python -m fuzz capture_reader
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The input is read as records of five bytes: who and which flags, offset, length,
 are cut from one known stream for each side, so that every byte given out can be checked: it must be the right one at
 its place, in order, with gaps counted exactly.
 
-    python fuzz/reassembler.py fuzz/corpus/reassembler    (coverage-guided with atheris, else replayed)
+    python -m fuzz reassembler
 """
 
 from __future__ import annotations
