@@ -7,6 +7,7 @@
     │   │   └── TruncatedMessage      the stream ended inside a message
     │   └── LocalProtocolError        what we were asked to write cannot be written
     ├── BodyError(protocol, offset, reason)   one message's payload is wrong; framing goes on
+    ├── CaptureError(path, offset, reason)    a file cannot be read, or is no capture
     ├── UnknownProtocol               no codec has this name (also a LookupError)
     └── MissingExtra                  an optional dependency is not installed (also an ImportError)
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BodyError",
+    "CaptureError",
     "L7Error",
     "LimitExceeded",
     "LocalProtocolError",
@@ -80,6 +82,19 @@ class LocalProtocolError(ProtocolError):
 
 class BodyError(_Located):
     """One message's payload is wrong; `offset` counts from the first byte of that message."""
+
+
+class CaptureError(L7Error):
+    """The file cannot be opened, or is no capture file of a known kind; `offset` is where that was seen."""
+
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        super().__init__(path, offset, reason)  # all three in args: that is what makes it pickle
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: byte {self.offset}: {self.reason}"
 
 
 class UnknownProtocol(L7Error, LookupError):

@@ -9,22 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import L7Error
+from ..errors import CaptureError
 
 __all__ = ["CaptureError", "CaptureWarning"]
-
-
-class CaptureError(L7Error):
-    """The file cannot be opened, or is no capture file of a known kind; `offset` is where that was seen."""
-
-    def __init__(self, path: str, offset: int, reason: str) -> None:
-        super().__init__(path, offset, reason)  # all three in args: that is what makes it pickle
-        self.path = path
-        self.offset = offset
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: byte {self.offset}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
