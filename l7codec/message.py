@@ -10,7 +10,19 @@ from typing import Any, TypeAlias
 
 from .errors import BodyError
 
-__all__ = ["NO_EDITS", "Edits", "Kind", "Message", "Metadata", "MetadataValue", "Side", "to_dict"]
+__all__ = [
+    "NO_EDITS",
+    "Edits",
+    "Kind",
+    "Message",
+    "Metadata",
+    "MetadataValue",
+    "Side",
+    "octets",
+    "plain_name",
+    "text_or_bytes",
+    "to_dict",
+]
 
 MetadataValue: TypeAlias = "str | int | bool | tuple[str, ...]"
 Metadata: TypeAlias = "dict[str, MetadataValue]"
@@ -174,8 +186,8 @@ def to_dict(message: Message, body: bool = False) -> dict[str, Any]:
         "side": str(message.side),
         "id": message.id,
         "size": message.size,
-        "error": None if error is None else _plain_text(str(error)),
-        "metadata": {_plain_text(key): _plain(value) for key, value in message.metadata.items()},
+        "error": None if error is None else plain_name(str(error)),
+        "metadata": {plain_name(key): _plain(value) for key, value in message.metadata.items()},
     }
     if message.missing:
         row["missing"] = message.missing
@@ -184,24 +196,25 @@ def to_dict(message: Message, body: bool = False) -> dict[str, Any]:
             row["body"] = _plain(message.body)
         except BodyError as bad:
             row["body"] = None
-            row["error"] = row["error"] or _plain_text(str(bad))
+            row["error"] = row["error"] or plain_name(str(bad))
     return row
 
 
-def _plain_text(text: str) -> str:
+def plain_name(text: str) -> str:
     """A metadata name or an error's words; a header's name may hold bytes that are not UTF-8."""
-    return _octets(text).decode("utf-8", "backslashreplace")
+    return octets(text).decode("utf-8", "backslashreplace")
 
 
-def _text_or_bytes(value: str) -> Any:
+def text_or_bytes(value: str) -> Any:
+    """Text as JSON has it, or the mark for bytes that it cannot hold."""
     try:
         value.encode()
     except UnicodeEncodeError:
-        return _bytes(_octets(value))
+        return _bytes(octets(value))
     return value
 
 
-def _octets(text: str) -> bytes:
+def octets(text: str) -> bytes:
     """The bytes that `text` was read from; or, where a payload had other lone surrogates, something like UTF-8."""
     try:
         return text.encode("utf-8", "surrogateescape")
@@ -238,7 +251,7 @@ def _plain(root: Any) -> Any:
         elif isinstance(value, int):
             put(value if value.bit_length() <= _INT_BITS else {"$int": hex(value)})
         elif isinstance(value, str):
-            put(_text_or_bytes(value))
+            put(text_or_bytes(value))
         elif isinstance(value, bytes | bytearray | memoryview):
             put(_bytes(bytes(value)))
         elif isinstance(value, float):

@@ -123,7 +123,7 @@ def _read_entry_points() -> None:
     for distribution in distributions():  # another package's fault must not take ours down; asking for its codec tells
         try:
             points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
-        except Exception as error:
+        except Exception as error:  # an unreadable package harms nobody; asking for a codec that is not found tells
             _unreadable.append(f"{distribution.name}: {error!r}")
             continue
         for point in points:
@@ -131,7 +131,7 @@ def _read_entry_points() -> None:
                 continue
             try:
                 _codecs[point.name] = _check(point.name, point.load())
-            except Exception as error:
+            except Exception as error:  # nor does one whose codec does not load; asking for that codec tells
                 _broken[point.name] = f"{point.value} cannot be loaded: {error!r}"
 
 

@@ -234,9 +234,8 @@ class Stream:
         try:
             while not self._quiet and self._advance():
                 pass
-        except ProtocolError as error:
-            if error is not self.error:
-                raise
+        except ProtocolError:
+            pass  # `error` keeps it, for whoever draws
 
     def _leave_error(self) -> bool:
         """Go on behind the error: whatever starts at the wrong byte, a message it is not. Whether another came up."""

@@ -62,7 +62,7 @@ def _work(connection: Connection, reading: Reading, path: str, shard: tuple[int,
         _send_all(connection, reading, path, shard, make)
     except BrokenPipeError:
         pass  # nobody listens any more
-    except Exception as error:
+    except Exception as error:  # whatever it is, the parent raises it at its place in the output
         with contextlib.suppress(BrokenPipeError):
             connection.send(_Batch(_NEVER, 0, [], [], [], [], error=error))
     finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
+from ..message import plain_name, text_or_bytes
 from .text import safe
 
 __all__ = ["json_line", "worded"]
@@ -18,23 +18,12 @@ def json_line(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return {"$bytes": base64.b64encode(_octets(value)).decode("ascii")}
-        return value
+        return text_or_bytes(value)
     if isinstance(value, dict):
-        return {_octets(str(key)).decode("utf-8", "backslashreplace"): _plain(item) for key, item in value.items()}
+        return {plain_name(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _octets(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
 
 
 def worded(value: Any) -> str:

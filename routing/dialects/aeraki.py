@@ -37,6 +37,7 @@ from ..rules import (
 from ..table import RouteTable
 from ..text import ascii_lower
 from .envoy import EnvoyReader, EnvoyWriter, join, spread
+from .kubernetes import istio_destination
 
 __all__ = ["dump", "load"]
 
@@ -104,15 +105,6 @@ class _Reader(EnvoyReader):
                 found.append(Attribute(key, predicate, ANY, key.startswith("header.")))
         return join(found)
 
-    def host(self, value: Any, path: str, weight: int = 1) -> Destination:
-        fields = self.mapping(value, path, ("host", "subset", "port"))
-        port = None
-        if "port" in fields:
-            number = self.mapping(fields["port"], f"{path}.port", ("number",))
-            port = self.integer(number.get("number"), f"{path}.port.number", 1, 65535)
-        subset = self.text(fields["subset"], f"{path}.subset") if fields.get("subset") else None
-        return Destination(self.text(fields.get("host"), f"{path}.host"), subset, port, weight)
-
     def destinations_of(self, value: Any, path: str, rule: str) -> tuple[Destination, ...]:
         found: list[Destination] = []
         entries = self.sequence(value, path)
@@ -124,7 +116,7 @@ class _Reader(EnvoyReader):
                 if weight not in (0, 100):
                     self.quirk(rule, f"{at}.weight means nothing for an only destination")
                 weight = 1
-            found.append(self.host(one.get("destination", {}), f"{at}.destination", weight))
+            found.append(istio_destination(self, one.get("destination", {}), f"{at}.destination", weight))
         if not found:
             self.wrong(path, "is empty", "write at least one destination")
         self.check_weights(tuple(found), path)
@@ -148,7 +140,7 @@ class _Reader(EnvoyReader):
             else:
                 parts = int(percent * 10_000)  # Aeraki truncates to millionths
                 share = Share() if parts == MILLION else Share(parts, MILLION)
-        return (Mirror(self.host(fields["mirror"], f"{path}.mirror"), share),)
+        return (Mirror(istio_destination(self, fields["mirror"], f"{path}.mirror"), share),)
 
     def mutations(self, value: Any, path: str) -> tuple[Edit, ...]:
         found: dict[str, Edit] = {}

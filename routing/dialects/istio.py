@@ -17,7 +17,7 @@ from ..predicates import Cidr, Exact, Predicate, Prefix, Regex
 from ..rules import Abort, Delay, Destination, Fault, Mirror, Respond, Retry, Route, Share
 from ..table import RouteTable
 from .envoy import EnvoyWriter, join, paired, spread
-from .kubernetes import KubernetesReader, metadata_of
+from .kubernetes import KubernetesReader, istio_destination, metadata_of
 
 __all__ = ["dump", "load"]
 
@@ -108,15 +108,6 @@ class _Reader(KubernetesReader):
             parts.append(Attribute("destination.port", Exact(port)))
         return join(parts)
 
-    def host(self, value: Any, path: str, weight: int = 1) -> Destination:
-        fields = self.mapping(value, path, ("host", "subset", "port"))
-        port = None
-        if "port" in fields:
-            number = self.mapping(fields["port"], f"{path}.port", ("number",))
-            port = self.integer(number.get("number"), f"{path}.port.number", 1, 65535)
-        subset = self.text(fields["subset"], f"{path}.subset") if fields.get("subset") else None
-        return Destination(self.text(fields.get("host"), f"{path}.host"), subset, port, weight)
-
     def weighted(self, value: Any, path: str) -> tuple[Destination, ...]:
         found: list[Destination] = []
         entries = self.sequence(value, path)
@@ -125,7 +116,7 @@ class _Reader(KubernetesReader):
             one = self.mapping(inner, at, ("destination", "weight", "headers"))
             self.refuse(one, at, headers="changes for one destination only cannot be said; make it a route of its own")
             weight = self.integer(one.get("weight", 0), f"{at}.weight", 0, (1 << 32) - 1) if len(entries) > 1 else 1
-            found.append(self.host(one.get("destination", {}), f"{at}.destination", weight))
+            found.append(istio_destination(self, one.get("destination", {}), f"{at}.destination", weight))
         return self.check_sum(found, path)
 
     def part(self, value: Any, path: str) -> Share:
@@ -212,12 +203,12 @@ class _Reader(KubernetesReader):
         found: list[Mirror] = []
         if "mirror" in fields:
             share = self.part(fields.get("mirrorPercentage"), f"{path}.mirrorPercentage")
-            found.append(Mirror(self.host(fields["mirror"], f"{path}.mirror"), share))
+            found.append(Mirror(istio_destination(self, fields["mirror"], f"{path}.mirror"), share))
         for number, inner in enumerate(self.sequence(fields.get("mirrors", []), f"{path}.mirrors")):
             at = f"{path}.mirrors[{number}]"
             one = self.mapping(inner, at, ("destination", "percentage"))
             share = self.part(one.get("percentage"), f"{at}.percentage")
-            found.append(Mirror(self.host(one.get("destination", {}), f"{at}.destination"), share))
+            found.append(Mirror(istio_destination(self, one.get("destination", {}), f"{at}.destination"), share))
         return tuple(found)
 
     def retry_of(self, value: Any, path: str) -> Retry:
@@ -312,7 +303,10 @@ class _Writer(EnvoyWriter):
         if parts:
             fields["match"] = [self.one_match(one, hosts, f"{path}.match") for one in alternatives]
         fields["route"] = [
-            {"destination": self.host(one), **({"weight": one.weight} if len(route.destinations) > 1 else {})}
+            {
+                "destination": self.host(one),
+                **({"weight": one.weight} if len(route.destinations) > 1 else {}),
+            }
             for one in route.destinations
         ]
         if route.timeout is not None:
