@@ -110,6 +110,14 @@ class Codec(abc.ABC):
         """
         return ()
 
+    def decode_plain(self, side: Side, data: bytes) -> Sequence[Message]:
+        """A piece of `side` that begins with a message: what `decode` would give for it, where that is cheap to tell.
+
+        That is so where it holds whole messages, plain ones, and nothing else. () leaves it to the others, and must
+        leave everything as it was. Most pieces of captures are like this.
+        """
+        return ()
+
     def pair(self, message: Message, pending: Pending) -> Message | None:
         """Take note of a message, received or sent, in the order of the conversation; the request that it answers.
 
@@ -121,6 +129,13 @@ class Codec(abc.ABC):
         elif message.kind is Kind.RESPONSE:
             return pending.settle(message)
         return None
+
+    def pair_all(self, messages: Sequence[Message], pending: Pending) -> bool:
+        """`pair` each of these messages of one side, and set the requests that they answer; for speed alone.
+
+        False, and everything as it was, where that takes a closer look.
+        """
+        return False
 
     def resync(self, side: Side, data: bytes) -> Resync:
         """After a gap: where in `data` a message may start. By default nowhere that can be recognised."""

@@ -145,6 +145,8 @@ class Conversation:
         pair = self._codec.pair
         connection = self._connection
         calm = pending.in_order
+        if (calm or pending.adrift) and not connection and self._codec.pair_all(messages, pending):
+            return
         for index, message in enumerate(messages):
             if connection:
                 message.metadata.update(connection)

@@ -75,9 +75,22 @@ class Message:
     `request`   on a response that a Conversation has paired: the request. No part of equality.
     """
 
-    __slots__ = ("_body", "error", "id", "kind", "metadata", "missing", "protocol", "raw", "request", "side")
+    __slots__ = (
+        "_body",
+        "_time_ns",
+        "error",
+        "id",
+        "kind",
+        "metadata",
+        "missing",
+        "protocol",
+        "raw",
+        "request",
+        "side",
+    )
 
     _body: Any  # not there until asked for
+    _time_ns: int  # there only where a capture says when it saw the message complete
 
     def __init__(
         self,
@@ -134,7 +147,7 @@ class Message:
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         """All but the body, which is computed again."""
-        return None, {name: getattr(self, name) for name in self.__slots__ if name != "_body"}
+        return None, {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):

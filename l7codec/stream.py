@@ -44,6 +44,7 @@ class Stream:
         self._ended = False
         self._resyncing = False
         self._quiet = True  # nothing can be decoded until something more is received
+        self._plain = False  # nothing is held, awaited, undrawn or wrong: the next piece begins a message
         self._use(codec)
 
     def _use(self, codec: Codec) -> None:
@@ -51,6 +52,8 @@ class Stream:
         self._buffer.protocol = codec.name
         batches = type(codec).decode_batch is not Codec.decode_batch and not codec.is_preface
         self._decode_batch = codec.decode_batch if batches else None
+        self._decode_plain = codec.decode_plain
+        self._plain = False
         self._finished = codec.is_preface and codec.finished
 
     # -- bytes in -----------------------------------------------------------------------------------------------
@@ -61,6 +64,7 @@ class Stream:
         Raises RemoteProtocolError, while iterating, where the bytes are wrong. Bytes behind an error are dropped.
         """
         self._before()
+        self._plain = False
         if data and self.error is None:
             if self._ended:
                 raise RuntimeError("receive_data after receive_eof")
@@ -73,8 +77,23 @@ class Stream:
     def receive_now(self, data: bytes) -> Iterable[Message]:
         """`receive_data` for who draws everything at once: what is not drawn of the result may be lost.
 
-        Where pieces hold whole messages, as most captured ones do, it costs half as much.
+        Where pieces hold whole messages, as most captured ones do, it costs a fraction.
         """
+        if self._plain and data:
+            self._before()
+            messages = self._decode_plain(self.side, data)
+            if messages:
+                self._buffer.pass_over(len(data))
+                try:
+                    self._observe(messages)
+                except ProtocolError as error:
+                    self._plain = False
+                    self._stop(error)
+                    return self.messages()
+                return messages
+        return self._receive_now(data)
+
+    def _receive_now(self, data: bytes) -> Iterable[Message]:
         buffer, decode = self._buffer, self._decode_batch
         if (
             decode is None
@@ -93,16 +112,19 @@ class Stream:
             try:
                 self._observe(batch)
             except ProtocolError as error:
+                self._plain = False
                 self._stop(error)
                 return self.messages()
             if buffer.spent:
+                self._plain = True
                 return batch
-        self._quiet = False
+        self._plain = self._quiet = False
         return chain(batch, self.messages()) if batch else self.messages()
 
     def receive_eof(self) -> Iterator[Message]:
         """The side has closed; iterate over the messages left. Raises TruncatedMessage if it closed inside one."""
         self._before()
+        self._plain = False
         self._ended = True
         self._quiet = False
         return self.messages()
@@ -118,6 +140,7 @@ class Stream:
         if count is not None and count < 0:
             raise ValueError("a gap of fewer than no bytes")
         self._before()
+        self._plain = False
         self._drain()
         self._quiet = False
         lacking = 0 if count is None else count

@@ -41,7 +41,7 @@ from l7codec import (
 )
 from l7codec.buffer import ReceiveBuffer
 from l7codec.codec import Answer, DatagramCodec
-from l7codec.registry import codec_class
+from l7codec.registry import codec_class, create
 from l7codec.vocabulary import VOCABULARY, term
 
 Error = tuple[type[ProtocolError], int, str]
@@ -134,9 +134,23 @@ class Heard(NamedTuple):
     idle: bool
 
 
-def listen(protocol: str, spoken: Spoken, *, lazily: bool = False, preface: str | None = None) -> Heard:
-    """What a Conversation makes of what both sides say; `lazily`: nobody iterates before all is said."""
-    conversation = Conversation(protocol, preface=preface)
+def listen(
+    protocol: str,
+    spoken: Spoken,
+    *,
+    lazily: bool = False,
+    now: bool = False,
+    singly: bool = False,
+    preface: str | None = None,
+) -> Heard:
+    """What a Conversation makes of what both sides say.
+
+    `lazily`: nobody iterates before all is said. `now`: by `receive_now`. `singly`: paired by `pair` alone.
+    """
+    codec = create(protocol)
+    if singly:
+        codec.pair_all = lambda messages, pending: False  # type: ignore[method-assign]
+    conversation = Conversation(codec, preface=preface)
     messages: dict[Side, list[Message]] = {side: [] for side in Side}
     iterators = []
 
@@ -147,7 +161,8 @@ def listen(protocol: str, spoken: Spoken, *, lazily: bool = False, preface: str 
             assert error is conversation.stream(side).error
 
     for side, data in spoken:
-        iterator = conversation.stream(side).receive_data(data)
+        stream = conversation.stream(side)
+        iterator = stream.receive_now(data) if now else stream.receive_data(data)
         if lazily:
             iterators.append((side, iterator))
         else:
@@ -173,6 +188,10 @@ def conversation_invariant(protocol: str, spoken: Spoken, pieces: Spoken, prefac
     assert listen(protocol, pieces, preface=preface) == whole
     assert listen(protocol, pieces, preface=preface, lazily=True) == whole
     assert listen(protocol, single, preface=preface) == whole
+    assert listen(protocol, spoken, preface=preface, singly=True) == whole
+    assert listen(protocol, spoken, preface=preface, now=True) == whole
+    assert listen(protocol, pieces, preface=preface, now=True) == whole
+    assert listen(protocol, single, preface=preface, now=True) == whole
 
 
 def pairs(protocol: str, said: Sequence[Message]) -> None:

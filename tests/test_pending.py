@@ -226,3 +226,61 @@ def test_a_response_that_is_owed_and_cannot_be_missing_keeps_the_order_lost() ->
         pending.settle(answer())
     pending.find_order(asks=True)
     assert not pending.in_order
+
+
+def test_many_at_once_are_what_they_are_one_by_one() -> None:
+    requests, responses = [ask() for _ in range(3)], [answer() for _ in range(3)]
+    pending = Pending(100)
+    assert pending.open_all(Side.CLIENT, requests)
+    assert [*pending] == requests
+    assert pending.settle_all(Side.SERVER, responses[:2])
+    assert [response.request for response in responses] == [requests[0], requests[1], None]
+    assert pending.first(Side.CLIENT) is requests[2]
+    assert len(pending) == 1
+
+
+def test_many_at_once_are_refused_where_each_counts() -> None:
+    full = opened(ask(), limit=2)
+    assert not full.open_all(Side.CLIENT, [ask(), ask()])
+    assert not full.settle_all(Side.SERVER, [answer(), answer()])
+    twice = Pending(100)
+    twice.open(ask(), 2)
+    assert not twice.settle_all(Side.SERVER, [answer()])
+    lost = opened(ask())
+    lost.lose_order(Side.CLIENT)
+    assert not lost.open_all(Side.CLIENT, [ask()])
+    assert not lost.settle_all(Side.SERVER, [answer()])
+    for pending, count in (full, 1), (twice, 1), (lost, 0):
+        assert len(pending) == count
+
+
+def test_adrift_nothing_is_paired_any_more() -> None:
+    pending = opened(ask(), ask())
+    pending.lose_order(Side.CLIENT)
+    assert pending.adrift
+    response = answer()
+    assert pending.open_all(Side.CLIENT, [ask()])
+    assert pending.settle_all(Side.SERVER, [response])
+    assert response.request is None
+    for _ in range(5):
+        pending.settle_all(Side.SERVER, [answer()])
+        pending.find_order(asks=True)
+    assert not pending.in_order
+    assert len(pending) == 0
+
+
+def test_the_same_message_may_wait_twice() -> None:
+    by_id, subscription = ask(7), ask()
+    pending = Pending(100)
+    for _ in range(2):
+        pending.open(by_id)
+        pending.open(subscription, 2)
+    assert len(pending) == 4
+    for _ in range(2):
+        assert pending.settle(answer(7)) is by_id
+    assert len(pending) == 2
+    for left in (2, 1, 1, 0):
+        request = pending.settle(answer())
+        assert request is not None
+        assert pending.asked(request) is subscription
+        assert len(pending) == left

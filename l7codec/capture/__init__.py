@@ -23,7 +23,7 @@ from .ends import Ends
 from .errors import CaptureError, CaptureWarning
 from .flow import End, Flow, Piece
 from .limits import CaptureLimits
-from .messages import MessageReader, Record, read_messages
+from .messages import Burst, MessageReader, Record, read_messages
 from .packet import Interface, Packet
 from .reader import PacketReader, read_packets
 from .shard import flow_hash
@@ -31,6 +31,7 @@ from .streams import SegmentReader, StreamReader, read_segments, read_streams
 from .summary import Summary, Trouble
 
 __all__ = [
+    "Burst",
     "CaptureError",
     "CaptureLimits",
     "CaptureWarning",

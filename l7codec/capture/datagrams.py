@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
 from ..codec import DatagramCodec
 from ..conversation import Datagrams
 from ..limits import Limits
-from ..message import Kind, Message
+from ..message import Message
 from .ends import Ends
 from .flow import Piece
 
@@ -23,21 +22,11 @@ class Observer:
         created = codec(limits=limits)
         self._datagrams = Datagrams(created)
         self._bound = created.limits.conversations
-        self._times: OrderedDict[int, int] = OrderedDict()  # of requests, by `id()` of the message
         self._numbers: OrderedDict[int, int] = OrderedDict()  # the codec's conversation → the capture's
 
-    def receive(self, ends: Ends, piece: Piece) -> Iterator[tuple[Message, int | None]]:
-        """The messages of a datagram, each with its latency in nanoseconds. Raises RemoteProtocolError."""
-        for message in self._datagrams.receive_datagram(piece.data, (ends.source, ends.destination)):
-            latency = None
-            if message.request is not None:
-                sent = self._times.get(id(message.request))
-                latency = None if sent is None else piece.time_ns - sent
-            elif message.kind is Kind.REQUEST:
-                self._times[id(message)] = piece.time_ns
-                if len(self._times) > self._bound:
-                    self._times.popitem(last=False)
-            yield message, latency
+    def receive(self, ends: Ends, piece: Piece) -> list[Message]:
+        """The messages of a datagram. Raises RemoteProtocolError."""
+        return self._datagrams.receive_datagram(piece.data, (ends.source, ends.destination))
 
     def ends(self, ends: Ends, message: Message) -> Ends:
         """The ends of a message: its conversation keeps the number of the addresses it was first seen between."""

@@ -13,15 +13,15 @@ Nothing is kept of a conversation that is over but numbers, so that memory follo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..codec import Answer, Confidence
 from ..conversation import Conversation
 from ..errors import ProtocolError, TruncatedMessage
 from ..limits import Limits
-from ..message import Kind, Message, Metadata, Side
+from ..message import Message, Metadata, Side
 from ..stream import Stream
 from .datagrams import Observer
 from .ends import Ends
@@ -35,32 +35,28 @@ from .recognise import Choice, Found, Recognition
 from .streams import StreamReader
 from .summary import Summary, Trouble
 
-__all__ = ["Ends", "MessageReader", "Record", "read_messages"]
+__all__ = ["Burst", "Ends", "MessageReader", "Record", "read_messages"]
 
-REQUEST: Final = Kind.REQUEST
 CLIENT: Final = Side.CLIENT
 
 _ERRORS_IN_A_ROW: Final = 8
 """After so many errors without a message between them a direction is given up: it is something else."""
 
 _NAMING_PIECES: Final = 4  # of an unrecognised direction, that are looked at to give it a name
-_TIMES: Final = 1024  # request times kept beyond those pending before they are looked through
 
 
 class Record:
     """A message and where in the capture it was found."""
 
-    __slots__ = ("ends", "frame", "latency_ns", "message", "time_ns")
+    __slots__ = ("ends", "frame", "message", "time_ns")
 
-    def __init__(self, message: Message, time_ns: int, frame: int, ends: Ends, latency_ns: int | None) -> None:
+    def __init__(self, message: Message, time_ns: int, frame: int, ends: Ends) -> None:
         self.message = message
         self.time_ns = time_ns
         """When the packet that completed it was captured, nanoseconds since 1970."""
         self.frame = frame
         """The number of that packet in the file, from 1."""
         self.ends = ends
-        self.latency_ns = latency_ns
-        """On a paired response: nanoseconds since its request, each taken when it was complete."""
 
     @property
     def conversation(self) -> int:
@@ -83,12 +79,23 @@ class Record:
         return Decimal(self.time_ns).scaleb(-9)
 
     @property
+    def latency_ns(self) -> int | None:
+        """On a paired response: nanoseconds since its request, each taken when it was complete; else None."""
+        request = self.message.request
+        return None if request is None else self.time_ns - request._time_ns
+
+    @property
     def latency(self) -> Decimal | None:
         """`latency_ns` in seconds, exactly; None where there is none."""
-        return None if self.latency_ns is None else Decimal(self.latency_ns).scaleb(-9)
+        latency = self.latency_ns
+        return None if latency is None else Decimal(latency).scaleb(-9)
 
     def __repr__(self) -> str:
         return f"<Record conversation {self.conversation} frame {self.frame} at {self.time_ns}: {self.message!r}>"
+
+
+Burst: TypeAlias = tuple[Sequence[Message], int, int, Ends]
+"""(messages, time_ns, frame, ends): what one packet completed in one direction, one Record or several."""
 
 
 class _Direction:
@@ -112,7 +119,7 @@ class _Direction:
 class _Talk:
     """What both directions of a conversation share."""
 
-    __slots__ = ("conversation", "datagrams", "flow", "halves", "observer", "open", "recognition", "times")
+    __slots__ = ("conversation", "datagrams", "flow", "halves", "observer", "open", "recognition")
 
     def __init__(self, flow: Flow, recognition: Recognition | None) -> None:
         self.flow = flow
@@ -122,8 +129,6 @@ class _Talk:
         self.observer: Observer | None = None
         """Whom its datagrams go to."""
         self.conversation: Conversation | None = None
-        self.times: dict[int, int] = {}
-        """When the requests that wait for a response were complete, by the message's `id()`."""
         self.halves: dict[Half, _Direction] = {}
         self.open = 2
 
@@ -150,7 +155,12 @@ class MessageReader(CaptureReader[Record]):
         self._summary = Summary()
         self._messages: Counter[str] = Counter()
         self._observers = {codec.name: Observer(codec, message_limits) for codec in self._choice.datagrams}
+        self._bursts = self._read_bursts()
         self._items = self._read()
+
+    def bursts(self) -> Iterator[Burst]:
+        """The same in larger parts, which is quicker: draw from this or from the reader itself, not from both."""
+        return self._bursts
 
     @property
     def streams(self) -> StreamReader:
@@ -179,13 +189,18 @@ class MessageReader(CaptureReader[Record]):
     def close(self) -> None:
         """Close the file and give nothing more. Closing twice is fine."""
         self._items.close()
+        self._bursts.close()
         self._streams.close()
 
     # -- the way of a piece -------------------------------------------------------------------------------------
 
     def _read(self) -> Generator[Record, None, None]:
+        for messages, time_ns, frame, ends in self._bursts:
+            for message in messages:
+                yield Record(message, time_ns, frame, ends)
+
+    def _read_bursts(self) -> Generator[Burst, None, None]:
         directions, counts = self._directions, self._messages
-        request_kind = REQUEST
         for piece in self._streams:
             direction = directions.get(piece.half)
             if direction is None:
@@ -196,27 +211,19 @@ class MessageReader(CaptureReader[Record]):
                 continue
             data = piece.data
             if data:
-                # The same as `_records`, written out: nearly every piece goes this way.
-                time_ns, frame, ends, times = piece.time_ns, piece.frame, direction.ends, direction.talk.times
-                try:
-                    for message in leg.receive_now(data):
-                        counts[message.protocol] += 1
-                        latency = None
-                        if message.request is not None:
-                            sent = times.get(id(message.request))
-                            if sent is not None:
-                                latency = time_ns - sent
-                        elif message.kind is request_kind:
-                            times[id(message)] = time_ns
-                        yield Record(message, time_ns, frame, ends, latency)
-                except ProtocolError as error:
-                    yield from self._records(direction, piece, self._behind(direction, piece, error))
-                if times:
-                    self._forget_times(direction.talk)
+                messages = leg.receive_now(data)
+                if type(messages) is list:  # nearly every piece goes this way: what `_gather` does, written out
+                    time_ns = piece.time_ns
+                    for message in messages:
+                        message._time_ns = time_ns
+                    counts[message.protocol] += len(messages)
+                    yield messages, time_ns, piece.frame, direction.ends
+                else:
+                    yield from self._gather(direction, piece, messages)
             if piece.end is not None:
                 yield from self._end(direction, piece)
 
-    def _slow(self, direction: _Direction, piece: Piece) -> Iterator[Record]:
+    def _slow(self, direction: _Direction, piece: Piece) -> Iterator[Burst]:
         """A piece with a gap, or one that no leg takes."""
         talk = direction.talk
         if talk.recognition is not None:
@@ -233,9 +240,9 @@ class MessageReader(CaptureReader[Record]):
             if piece.gap:
                 self._summary.gaps += 1
                 self._summary.missing += piece.gap
-                yield from self._records(direction, piece, leg.receive_gap(piece.gap))
+                yield from self._gather(direction, piece, leg.receive_gap(piece.gap))
             if piece.data and direction.leg is not None:
-                yield from self._records(direction, piece, leg.receive_data(piece.data))
+                yield from self._gather(direction, piece, leg.receive_data(piece.data))
         if piece.end is not None:
             yield from self._end(direction, piece)
 
@@ -269,7 +276,7 @@ class MessageReader(CaptureReader[Record]):
 
     # -- what it speaks -----------------------------------------------------------------------------------------
 
-    def _decided(self, talk: _Talk, recognition: Recognition, found: Found) -> Iterator[Record]:
+    def _decided(self, talk: _Talk, recognition: Recognition, found: Found) -> Iterator[Burst]:
         """It is known what a conversation speaks: what was held so far goes there, with its own times."""
         pieces = recognition.pieces
         talk.recognition = None
@@ -318,7 +325,7 @@ class MessageReader(CaptureReader[Record]):
         if not piece.gap and leg.codec.sniff(piece.data, direction.side).answer is Answer.NO:
             leg.receive_gap(None)
 
-    def _preface_alone(self, talk: _Talk, name: str, pieces: list[Piece]) -> Generator[Record, None, list[Piece]]:
+    def _preface_alone(self, talk: _Talk, name: str, pieces: list[Piece]) -> Generator[Burst, None, list[Piece]]:
         """A preface before something that no codec takes: the record of it; returns the pieces behind it."""
         stream = Stream(name, CLIENT)
         done = False
@@ -329,7 +336,7 @@ class MessageReader(CaptureReader[Record]):
                 continue
             direction = talk.halves[piece.half]
             direction.leg = stream
-            yield from self._records(direction, piece, stream.receive_data(piece.data))
+            yield from self._gather(direction, piece, stream.receive_data(piece.data))
             direction.leg = None
             done = stream.codec.finished
             behind = stream.trailing_data if done else b""
@@ -338,7 +345,7 @@ class MessageReader(CaptureReader[Record]):
 
     # -- datagrams ----------------------------------------------------------------------------------------------
 
-    def _datagram(self, direction: _Direction, piece: Piece) -> Iterator[Record]:
+    def _datagram(self, direction: _Direction, piece: Piece) -> Iterator[Burst]:
         """A datagram, or the end of the talk between two addresses."""
         talk, data = direction.talk, piece.data
         if not data:
@@ -349,9 +356,10 @@ class MessageReader(CaptureReader[Record]):
             self._summary.unrecognised[direction.name] += len(data)
             return
         try:
-            for message, latency in talk.observer.receive(direction.ends, piece):
+            for message in talk.observer.receive(direction.ends, piece):
                 self._messages[message.protocol] += 1
-                yield Record(message, piece.time_ns, piece.frame, talk.observer.ends(direction.ends, message), latency)
+                message._time_ns = piece.time_ns
+                yield [message], piece.time_ns, piece.frame, talk.observer.ends(direction.ends, message)
         except ProtocolError as error:
             if piece.missing:
                 self._summary.gaps += 1
@@ -382,27 +390,22 @@ class MessageReader(CaptureReader[Record]):
 
     # -- messages -----------------------------------------------------------------------------------------------
 
-    def _records(self, direction: _Direction, piece: Piece, messages: Iterable[Message] | None) -> Iterator[Record]:
-        """The records of messages that this piece completed, those behind errors included."""
-        times = direction.talk.times
+    def _gather(self, direction: _Direction, piece: Piece, messages: Iterable[Message] | None) -> Iterator[Burst]:
+        """The messages that this piece completed, those behind errors included."""
         while messages is not None:
+            found: list[Message] = []
+            wrong: ProtocolError | None = None
             try:
                 for message in messages:
-                    self._messages[message.protocol] += 1
-                    direction.errors = 0
-                    latency = None
-                    if message.request is not None:
-                        sent = times.get(id(message.request))
-                        if sent is not None:
-                            latency = piece.time_ns - sent
-                    elif message.kind is REQUEST:
-                        times[id(message)] = piece.time_ns
-                    yield Record(message, piece.time_ns, piece.frame, direction.ends, latency)
-                messages = None
+                    message._time_ns = piece.time_ns
+                    found.append(message)
             except ProtocolError as error:
-                messages = self._behind(direction, piece, error)
-        if times:
-            self._forget_times(direction.talk)
+                wrong = error
+            if found:
+                direction.errors = 0
+                self._messages.update(message.protocol for message in found)
+                yield found, piece.time_ns, piece.frame, direction.ends
+            messages = None if wrong is None else self._behind(direction, piece, wrong)
 
     def _behind(self, direction: _Direction, piece: Piece, error: ProtocolError) -> Iterable[Message] | None:
         """Note an error; the messages behind it, or None where there have been too many errors."""
@@ -422,28 +425,16 @@ class MessageReader(CaptureReader[Record]):
             self._summary.skipped += leg.skipped + len(leg.trailing_data)
             direction.leg = None
 
-    def _forget_times(self, talk: _Talk) -> None:
-        """Drop the times of requests that nobody waits for any more."""
-        conversation = talk.conversation
-        if conversation is None:
-            return
-        waiting = len(conversation.pending)
-        if not waiting:
-            talk.times.clear()
-        elif len(talk.times) > 2 * waiting + _TIMES:
-            kept = {id(request) for request in conversation.pending}
-            talk.times = {key: value for key, value in talk.times.items() if key in kept}
-
     # -- ends ---------------------------------------------------------------------------------------------------
 
-    def _end(self, direction: _Direction, piece: Piece) -> Iterator[Record]:
+    def _end(self, direction: _Direction, piece: Piece) -> Iterator[Burst]:
         """A direction is over; behind the second one the conversation is forgotten."""
         talk = direction.talk
         leg = direction.leg
         if leg is not None:
             try:
                 for message in leg.receive_eof():  # a codec may finish one only now
-                    yield from self._records(direction, piece, (message,))
+                    yield from self._gather(direction, piece, (message,))
             except TruncatedMessage:
                 self._summary.unfinished += 1
             except ProtocolError as error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from ..capture import CaptureError, Record, Summary
+from ..capture import Burst, CaptureError, Ends, Record, Summary
+from ..message import Message
 from .errors import UsageError
 from .filters import FILTER_HELP, Filter, Wanted, add_filter
 from .jobs import Job, run_jobs
@@ -106,18 +107,18 @@ class _Json:
 
     def begin(self, path: str, several: bool) -> Job:
         self._most = 1 if path == "-" else _BATCH  # who pipes a capture in that still runs wants to see it
-        return _only(self._chosen.wants, Encoder(body=self._body, file=path if several else None).line)
+        return _only(self._chosen.wants, Encoder(body=self._body, file=path if several else None).lines)
 
     def job(self, path: str, several: bool) -> Callable[[], Job]:
         return functools.partial(_json_job, self._body, path if several else None, self._chosen.expressions)
 
-    def write(self, line: str) -> None:
-        self._lines.append(line)
+    def write(self, lines: list[str]) -> None:
+        self._lines += lines
         if len(self._lines) >= self._most:
             self.flush()
 
-    def numbered(self, number: int, line: str) -> str:
-        return line.replace(NUMBER, str(number), 1)
+    def numbered(self, number: int, lines: list[str]) -> list[str]:
+        return [line.replace(NUMBER, str(number), 1) for line in lines]
 
     def flush(self) -> None:
         if self._lines:
@@ -140,37 +141,47 @@ class _Lines:
         self._live = path == "-"
         if several:
             print(f"{safe(path)}:")
-        return _only(self._chosen.wants, functools.partial(row, body=self._body))
+        return _only(self._chosen.wants, functools.partial(_rows, self._body))
 
     def job(self, path: str, several: bool) -> Callable[[], Job]:
         self.begin(path, several)
         return functools.partial(_row_job, self._body, self._chosen.expressions)
 
-    def write(self, line: Row) -> None:
-        self._table.write(line)
+    def write(self, lines: list[Row]) -> None:
+        for line in lines:
+            self._table.write(line)
         if self._live:
             sys.stdout.flush()
 
-    def numbered(self, number: int, line: Row) -> Row:
-        return line._replace(conversation=number)
+    def numbered(self, number: int, lines: list[Row]) -> list[Row]:
+        return [line._replace(conversation=number) for line in lines]
 
     def flush(self) -> None:
         sys.stdout.flush()
 
 
 def _json_job(body: bool, file: str | None, filters: tuple[str, ...]) -> Job:
-    return _only(Filter.of(filters).wants, Encoder(body=body, file=file, numbered=False).line)
+    return _only(Filter.of(filters).wants, Encoder(body=body, file=file, numbered=False).lines)
 
 
 def _row_job(body: bool, filters: tuple[str, ...]) -> Job:
-    return _only(Filter.of(filters).wants, functools.partial(row, body=body))
+    return _only(Filter.of(filters).wants, functools.partial(_rows, body))
+
+
+def _rows(body: bool, messages: Sequence[Message], time_ns: int, frame: int, ends: Ends) -> list[Row]:
+    return [row(Record(message, time_ns, frame, ends), body=body) for message in messages]
 
 
 def _only(wants: Wanted | None, job: Job) -> Job:
     """The job, for the messages that are wanted."""
     if wants is None:
         return job
-    return lambda record: job(record) if wants(record.message) else None
+
+    def wanted(messages: Sequence[Message], time_ns: int, frame: int, ends: Ends) -> list[Any]:
+        messages = [message for message in messages if wants(message)]
+        return job(messages, time_ns, frame, ends) if messages else []
+
+    return wanted
 
 
 def _decode(reading: Reading, path: str, jobs: int, output: _Json | _Lines, several: bool) -> Summary:
@@ -186,15 +197,13 @@ def _decode(reading: Reading, path: str, jobs: int, output: _Json | _Lines, seve
 
 def _alone(reading: Reading, path: str, output: Any, several: bool, progress: Progress) -> Summary:
     with reading.open(path) as reader:
-        line, write = output.begin(path, several), output.write
-        records: Iterable[Record] = reader
+        job, write = output.begin(path, several), output.write
+        bursts: Iterable[Burst] = reader.bursts()
         if progress.wanted:
-            records = _watched(reader, lambda: progress.update(reader.offset))
+            bursts = _watched(bursts, lambda: progress.update(reader.offset))
         try:
-            for record in records:
-                text = line(record)
-                if text is not None:
-                    write(text)
+            for messages, time_ns, frame, ends in bursts:
+                write(job(messages, time_ns, frame, ends))
         except KeyboardInterrupt:
             with suppress(BrokenPipeError):
                 output.flush()
@@ -211,14 +220,14 @@ def _together(items: Iterator[tuple[int, Any] | Summary], output: Any) -> Summar
         if isinstance(item, Summary):
             summary = item
         else:
-            number, line = item
-            output.write(output.numbered(number, line))
+            number, lines = item
+            output.write(output.numbered(number, lines))
     output.flush()
     return summary
 
 
-def _watched(records: Iterable[Record], update: Callable[[], None]) -> Iterator[Record]:
-    for count, record in enumerate(records):
+def _watched(bursts: Iterable[Burst], update: Callable[[], None]) -> Iterator[Burst]:
+    for count, burst in enumerate(bursts):
         if not count & 0x3FF:
             update()
-        yield record
+        yield burst

@@ -18,12 +18,13 @@ import multiprocessing
 import signal
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from ..capture import Record, Summary
+from ..capture import Ends, Summary
+from ..message import Message
 from .options import Reading
 
 __all__ = ["Job", "run_jobs"]
@@ -31,8 +32,8 @@ __all__ = ["Job", "run_jobs"]
 _BATCH: Final = 2000  # lines sent at once
 _NEVER: Final = 1 << 62
 
-Job = Callable[[Record], Any]
-"""What a worker makes of a record, with a conversation's number still to be filled in; None: nothing."""
+Job = Callable[[Sequence[Message], int, int, Ends], list[Any]]
+"""What is made of a burst: its lines. In a worker, with a conversation's number still to be filled in."""
 
 
 @dataclass(slots=True)
@@ -89,16 +90,16 @@ def _send_all(
             for sent in (openings, frames, conversations, lines):
                 sent.clear()
 
-        for record in reader:
+        for messages, time_ns, frame, ends in reader.bursts():
             if streams.ended and not ended:
                 flush()
                 ended = True
-            line = job(record)
-            if line is None:
+            made = job(messages, time_ns, frame, ends)
+            if not made:
                 continue
             frames.append(streams.frame)
-            conversations.append(record.ends.conversation)
-            lines.append(line)
+            conversations.append(ends.conversation)
+            lines.append(made)
             if len(lines) >= _BATCH:
                 flush()
         flush(reader.summary)

@@ -21,6 +21,9 @@ from .commands import COMMANDS, ONE_KEY, slot
 
 __all__ = ["Batch", "read_command", "still_needs"]
 
+CLIENT: Final = Side.CLIENT
+SERVER: Final = Side.SERVER
+REQUEST: Final = Kind.REQUEST
 RESPONSE: Final = Kind.RESPONSE
 
 # To look for a number in bytes takes a tenth of the time that looking for bytes does.
@@ -159,6 +162,73 @@ class Batch:
         except StopIteration:  # inside a message
             return self._stop(len(tokens), position, True)
         return self._stop(index + data.count(b"\r\n", start, position), position, False)
+
+
+def plain_commands(data: bytes) -> Sequence[Message]:
+    """The client's commands in a piece that is nothing but whole commands with one key, known ones; else ()."""
+    tokens = data.split(b"\r\n")
+    if tokens.pop():
+        return ()
+    total = len(tokens)
+    messages: list[Message] = []
+    index = position = 0
+    spans = _SPANS
+    while index < total:
+        count = _COUNTS[tokens[index]]
+        stop = index + 1 + 2 * count
+        if count < 2 or stop > total:
+            return ()
+        _, line, name, key_line, key = tokens[index : index + 5]
+        span, key_span = spans[line], spans[key_line]
+        known = _ONE_KEY.get(name)
+        if known is None or span != len(line) + len(name) + 4 or key_span != len(key_line) + len(key) + 4:
+            return ()
+        end = position + len(tokens[index]) + 2 + span + key_span
+        for at in range(index + 5, stop, 2):
+            line = tokens[at]
+            span = spans[line]
+            if span != len(line) + len(tokens[at + 1]) + 4:
+                return ()
+            end += span
+        try:
+            key_text = key.decode()
+        except UnicodeDecodeError:
+            key_text = key.decode("utf-8", "surrogateescape")
+        metadata: Metadata = {
+            "method": known[0],
+            "keys": (key_text,),
+            "redis.slot": slot(key) if _BRACE in key else crc_hqx(key, 0) & 0x3FFF,
+            "redis.write": known[1],
+        }
+        messages.append(_plain(REQUEST, CLIENT, metadata, data[position:end] if total > stop or index else data))
+        index, position = stop, end
+    return messages
+
+
+def plain_replies(data: bytes, resp: int) -> Sequence[Message]:
+    """The server's replies in a piece that is nothing but whole strings and short replies; else ()."""
+    tokens = data.split(b"\r\n")
+    if tokens.pop():
+        return ()
+    messages: list[Message] = []
+    position = 0
+    size_of, short = _STRINGS.get, _SHORT_REPLIES.get
+    pieces = iter(tokens)
+    for head in pieces:
+        string = size_of(head)
+        if string is not None:
+            size, span = string
+            if size != len(next(pieces, b"\r\n")):
+                return ()
+            raw = data[position : position + span]
+        else:
+            found = short(head)
+            if found is None:
+                return ()
+            raw = found
+        position += len(raw)
+        messages.append(_plain(RESPONSE, SERVER, {"status": "ok", "redis.resp": resp}, raw))
+    return messages
 
 
 def read_command(data: bytes, position: int, stop: int) -> tuple[list[bytes], int] | None:

@@ -21,7 +21,7 @@ from ...errors import BodyError, LocalProtocolError, RemoteProtocolError
 from ...limits import Limits
 from ...message import Edits, Kind, Message, Metadata, Side
 from ...pending import Pending
-from .batch import Batch, read_command, still_needs
+from .batch import Batch, plain_commands, plain_replies, read_command, still_needs
 from .commands import CONTAINER, ONE_KEY, SPECS, Command, key_positions, lookup, slot, slot_positions
 from .inline import split_words
 from .pack import check_command, octets_of, pack
@@ -63,6 +63,7 @@ class RedisCodec(Codec):
         self._session = Session()
         # No message that fits into a window passes a limit: an element takes at least 4 bytes.
         self._window = min(_WINDOW, self.limits.message, self.limits.value, self.limits.line, 4 * self.limits.items)
+        self._plain_most = min(_FIRST_WINDOW, self._window)
         self._windows = dict.fromkeys(Side, min(_FIRST_WINDOW, self._window))
 
     @property
@@ -229,6 +230,14 @@ class RedisCodec(Codec):
             self._session.careful = False
         return self._session.transferring
 
+    def decode_plain(self, side: Side, data: bytes) -> Sequence[Message]:
+        """Commands with one key, and short replies."""
+        if len(data) > self._plain_most:
+            return ()
+        if side is CLIENT:
+            return plain_commands(data)
+        return plain_replies(data, self._session.resp) if self._session.ordinary else ()
+
     # -- describing ---------------------------------------------------------------------------------------------
 
     def _command(self, side: Side, args: Sequence[bytes], raw: bytes, hole: int | None = None) -> Message:
@@ -307,6 +316,12 @@ class RedisCodec(Codec):
             self._session.request(message, pending)
             return None
         return self._session.response(message, pending, self.limits)
+
+    def pair_all(self, messages: Sequence[Message], pending: Pending) -> bool:
+        """See `session`."""
+        if messages[0].side is CLIENT:
+            return self._session.request_all(messages, pending)
+        return self._session.response_all(messages, pending)
 
     @property
     def pinned(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ as the requests are seen; everything else as the responses show how it went.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ...buffer import ReceiveBuffer
@@ -36,6 +36,8 @@ __all__ = ["SUBSCRIPTIONS", "Session", "describe_push"]
 
 CLIENT: Final = Side.CLIENT
 SERVER: Final = Side.SERVER
+REQUEST: Final = Kind.REQUEST
+RESPONSE: Final = Kind.RESPONSE
 PUSH: Final = Kind.PUSH
 
 SUBSCRIPTIONS: Final = {
@@ -86,6 +88,9 @@ class Session:
         self._counted: Message | None = None  # the UNSUBSCRIBE from everything whose confirmations are counted
         self._unasked = False  # confirmations may come that no pending request waits for
         self._monitor = False
+        self.ordinary = True
+        """No request pending is out of the ordinary, and none that was changed what follows it: each is answered by
+        one message, in order, and what the server sends answers requests."""
 
     @property
     def pinned(self) -> frozenset[str]:
@@ -145,6 +150,27 @@ class Session:
 
     # -- requests -----------------------------------------------------------------------------------------------
 
+    def request_all(self, messages: Sequence[Message], pending: Pending) -> bool:
+        """`request` for each, where all is ordinary; else False, and nothing is done."""
+        if not self.ordinary:
+            return False
+        for message in messages:
+            if message.kind is not REQUEST or message.metadata.get("method") in _SPECIAL or message.missing:
+                return False
+        return pending.open_all(CLIENT, messages)
+
+    def response_all(self, messages: Sequence[Message], pending: Pending) -> bool:
+        """`response` for each, where all is ordinary; else False, and nothing is done."""
+        if not self.ordinary:
+            return False
+        lost = not pending.in_order
+        for message in messages:
+            if message.kind is not RESPONSE or message.raw == b"+QUEUED\r\n":
+                return False
+            if lost and message.raw[0] == 42:  # *: it may confirm what was not seen
+                return False
+        return pending.settle_all(SERVER, messages)
+
     def request(self, message: Message, pending: Pending) -> None:
         """Take note of what the client sends."""
         if message.kind is Kind.HEARTBEAT:
@@ -171,6 +197,8 @@ class Session:
             message.kind = Kind.ONEWAY
         elif method in _CAREFUL:
             self.careful = True
+        if method in _SPECIAL:
+            self.ordinary = False
         pending.open(message, replies)
 
     def _request_multi(self, message: Message) -> int:
@@ -246,6 +274,24 @@ class Session:
 
     def response(self, message: Message, pending: Pending, limits: Limits) -> Message | None:
         """Take note of what the server sends; the request it answers."""
+        request = self._response(message, pending, limits)
+        if not pending:
+            self.ordinary = not (
+                self._off
+                or self._skip
+                or self._skip_next
+                or self._multi is not None
+                or self._places
+                or self._unasked
+                or self._monitor
+                or self.replicating
+                or self._listening
+            )
+        elif self._places or self._listening:
+            self.ordinary = False  # what brought that about was not seen
+        return request
+
+    def _response(self, message: Message, pending: Pending, limits: Limits) -> Message | None:
         if message.kind is Kind.HEARTBEAT or message.kind is Kind.ONEWAY:
             return None
         if "redis.replication" in message.metadata:
@@ -463,6 +509,8 @@ _REQUESTS: Final[dict[str, Callable[[Session, Message], int]]] = {
     "UNWATCH": Session._request_unwatch,
     "WATCH": Session._request_watch,
 }
+_SPECIAL: Final = frozenset((*_REQUESTS, *_CAREFUL, *_PASSED_OVER))
+"""Requests that change something for others, or that are not answered by one message each."""
 _UNSEEN: Final[dict[str, Callable[[Session, Message], None]]] = {
     **dict.fromkeys(SUBSCRIPTIONS, Session._unseen_subscription),
     "HELLO": Session._unseen_hello,
