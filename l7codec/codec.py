@@ -110,11 +110,11 @@ class Codec(abc.ABC):
         """
         return ()
 
-    def decode_plain(self, side: Side, data: bytes) -> Sequence[Message]:
-        """A piece of `side` that begins with a message: what `decode` would give for it, where that is cheap to tell.
+    def decode_plain(self, side: Side, data: bytes, pending: Pending) -> Sequence[Message]:
+        """A piece of `side` that begins with a message: what `decode` and `pair` make of it, where that is simple.
 
-        That is so where it holds whole messages, plain ones, and nothing else. () leaves it to the others, and must
-        leave everything as it was. Most pieces of captures are like this.
+        That is so where it holds whole messages, plain ones, and nothing else, as most pieces of a capture do. () and
+        everything as it was: leave it to the others. A list, for speed alone.
         """
         return ()
 

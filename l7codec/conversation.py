@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from .buffer import ReceiveBuffer
 from .codec import Codec, DatagramCodec, Reason
@@ -23,8 +23,25 @@ class _Leg(Stream):
     other: _Leg
 
     def __init__(self, conversation: Conversation, codec: Codec, side: Side) -> None:
-        super().__init__(codec, side)
         self._conversation = conversation
+        super().__init__(codec, side)
+
+    def _use(self, codec: Codec) -> None:
+        super()._use(codec)
+        self._decode_plain = codec.decode_plain
+        self._pending = self._conversation._pending
+
+    def receive_now(self, data: bytes) -> Iterable[Message]:
+        """See `Stream`."""
+        if self._plain and self.other._quiet:
+            messages = self._decode_plain(self.side, data, self._pending)
+            if messages:
+                self._buffer.pass_over(len(data))
+                if self._conversation._connection:
+                    for message in messages:
+                        message.metadata.update(self._conversation._connection)
+                return messages
+        return super().receive_now(data)
 
     def _before(self) -> None:
         # What the other side still holds was received earlier: it is decoded before this side goes on.
@@ -145,7 +162,7 @@ class Conversation:
         pair = self._codec.pair
         connection = self._connection
         calm = pending.in_order
-        if (calm or pending.adrift) and not connection and self._codec.pair_all(messages, pending):
+        if not connection and self._codec.pair_all(messages, pending):
             return
         for index, message in enumerate(messages):
             if connection:

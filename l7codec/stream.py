@@ -52,7 +52,6 @@ class Stream:
         self._buffer.protocol = codec.name
         batches = type(codec).decode_batch is not Codec.decode_batch and not codec.is_preface
         self._decode_batch = codec.decode_batch if batches else None
-        self._decode_plain = codec.decode_plain
         self._plain = False
         self._finished = codec.is_preface and codec.finished
 
@@ -79,21 +78,6 @@ class Stream:
 
         Where pieces hold whole messages, as most captured ones do, it costs a fraction.
         """
-        if self._plain and data:
-            self._before()
-            messages = self._decode_plain(self.side, data)
-            if messages:
-                self._buffer.pass_over(len(data))
-                try:
-                    self._observe(messages)
-                except ProtocolError as error:
-                    self._plain = False
-                    self._stop(error)
-                    return self.messages()
-                return messages
-        return self._receive_now(data)
-
-    def _receive_now(self, data: bytes) -> Iterable[Message]:
         buffer, decode = self._buffer, self._decode_batch
         if (
             decode is None

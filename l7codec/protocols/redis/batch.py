@@ -172,36 +172,39 @@ def plain_commands(data: bytes) -> Sequence[Message]:
     total = len(tokens)
     messages: list[Message] = []
     index = position = 0
-    spans = _SPANS
-    while index < total:
-        count = _COUNTS[tokens[index]]
-        stop = index + 1 + 2 * count
-        if count < 2 or stop > total:
-            return ()
-        _, line, name, key_line, key = tokens[index : index + 5]
-        span, key_span = spans[line], spans[key_line]
-        known = _ONE_KEY.get(name)
-        if known is None or span != len(line) + len(name) + 4 or key_span != len(key_line) + len(key) + 4:
-            return ()
-        end = position + len(tokens[index]) + 2 + span + key_span
-        for at in range(index + 5, stop, 2):
-            line = tokens[at]
-            span = spans[line]
-            if span != len(line) + len(tokens[at + 1]) + 4:
+    lines = _LINES
+    try:
+        while index < total:
+            # `lines` has the line that stands before a string of each length; IndexError: a long one.
+            count = _COUNTS[tokens[index]]
+            stop = index + 1 + 2 * count
+            if count == 2:
+                _, line, name, key_line, key = tokens[index:stop]
+                end = position + 12 + len(line) + len(name) + len(key_line) + len(key)
+            elif count == 3:
+                _, line, name, key_line, key, value_line, value = tokens[index:stop]
+                if lines[len(value)] != value_line:
+                    return ()
+                end = position + 16 + len(line) + len(name) + len(key_line) + len(key) + len(value_line) + len(value)
+            else:
                 return ()
-            end += span
-        try:
-            key_text = key.decode()
-        except UnicodeDecodeError:
-            key_text = key.decode("utf-8", "surrogateescape")
-        metadata: Metadata = {
-            "method": known[0],
-            "keys": (key_text,),
-            "redis.slot": slot(key) if _BRACE in key else crc_hqx(key, 0) & 0x3FFF,
-            "redis.write": known[1],
-        }
-        messages.append(_plain(REQUEST, CLIENT, metadata, data[position:end] if total > stop or index else data))
-        index, position = stop, end
+            known = _ONE_KEY.get(name)
+            if known is None or lines[len(name)] != line or lines[len(key)] != key_line:
+                return ()
+            try:
+                key_text = key.decode()
+            except UnicodeDecodeError:
+                key_text = key.decode("utf-8", "surrogateescape")
+            metadata: Metadata = {
+                "method": known[0],
+                "keys": (key_text,),
+                "redis.slot": slot(key) if _BRACE in key else crc_hqx(key, 0) & 0x3FFF,
+                "redis.write": known[1],
+            }
+            messages.append(_plain(REQUEST, CLIENT, metadata, data[position:end]))
+            index, position = stop, end
+    except (IndexError, ValueError):  # ValueError: cut off
+        return ()
     return messages
 
 
@@ -212,23 +215,20 @@ def plain_replies(data: bytes, resp: int) -> Sequence[Message]:
         return ()
     messages: list[Message] = []
     position = 0
-    size_of, short = _STRINGS.get, _SHORT_REPLIES.get
     pieces = iter(tokens)
     for head in pieces:
-        string = size_of(head)
-        if string is not None:
-            size, span = string
-            if size != len(next(pieces, b"\r\n")):
+        span = _REPLY_SPANS.get(head)
+        if span is not None:
+            if span != len(head) + len(next(pieces, b"")) + 4:
                 return ()
-            raw = data[position : position + span]
+        elif head in _PLAIN_REPLIES:
+            span = len(head) + 2
         else:
-            found = short(head)
-            if found is None:
-                return ()
-            raw = found
-        position += len(raw)
-        messages.append(_plain(RESPONSE, SERVER, {"status": "ok", "redis.resp": resp}, raw))
-    return messages
+            return ()
+        end = position + span
+        messages.append(_plain(RESPONSE, SERVER, {"status": "ok", "redis.resp": resp}, data[position:end]))
+        position = end
+    return messages if position == len(data) else ()
 
 
 def read_command(data: bytes, position: int, stop: int) -> tuple[list[bytes], int] | None:
@@ -370,3 +370,6 @@ _SHORT_REPLIES: Final = {
     for line in (b"+OK", b"+QUEUED", b"+PONG", b"$-1", b"*-1", b"*0", *(b":%d" % number for number in range(256)))
 }
 _LINE: Final = frozenset((b"+", b":", b"-"))
+_LINES: Final = [b"$%d" % size for size in range(2048)]
+_REPLY_SPANS: Final = {line: size + len(line) + 4 for size, line in enumerate(_LINES)}
+_PLAIN_REPLIES: Final = frozenset(_SHORT_REPLIES) - {b"+QUEUED"}

@@ -230,13 +230,18 @@ class RedisCodec(Codec):
             self._session.careful = False
         return self._session.transferring
 
-    def decode_plain(self, side: Side, data: bytes) -> Sequence[Message]:
-        """Commands with one key, and short replies."""
-        if len(data) > self._plain_most:
+    def decode_plain(self, side: Side, data: bytes, pending: Pending) -> Sequence[Message]:
+        """Commands with one key, and strings and short replies to such."""
+        session = self._session
+        if not session.ordinary or len(data) > self._plain_most:
             return ()
         if side is CLIENT:
-            return plain_commands(data)
-        return plain_replies(data, self._session.resp) if self._session.ordinary else ()
+            messages = plain_commands(data)
+            paired = messages and pending.open_all(CLIENT, messages)
+        else:
+            messages = plain_replies(data, session.resp)
+            paired = messages and pending.settle_all(side, messages)
+        return messages if paired else ()
 
     # -- describing ---------------------------------------------------------------------------------------------
 
