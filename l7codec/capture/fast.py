@@ -19,7 +19,7 @@ from .dissect import TCP, Dissector, Segment
 from .link import ETHERNET
 from .pcap import MAX_CAPTURED, PcapReader
 from .pcapng import PcapngReader
-from .shard import Shard
+from .shard import Clock, Shard
 
 __all__ = ["pcap_segments", "pcapng_segments", "plain_segments", "segments"]
 
@@ -44,28 +44,40 @@ below five words, so that one comparison settles both."""
 
 
 def segments(
-    reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None
+    reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None, clock: Clock | None = None
 ) -> Generator[Segment, None, None]:
-    """All TCP and UDP segments of a file, in file order, that the shard keeps."""
+    """All TCP and UDP segments of a file, in file order, that the shard keeps.
+
+    With a clock, also the times at which it ticks, by other workers' packets: TCP segments without a key.
+    """
     if reader.order == "<" and isinstance(reader, PcapReader):
         if reader.header_size == _RECORD_SIZE and reader.interface.link_type == ETHERNET and not reader.swapped:
-            return pcap_segments(reader, dissector, shard)
+            return pcap_segments(reader, dissector, shard, clock)
     elif isinstance(reader, PcapngReader):
-        return pcapng_segments(reader, dissector, shard)
-    return plain_segments(reader, dissector, shard)
+        return pcapng_segments(reader, dissector, shard, clock)
+    return plain_segments(reader, dissector, shard, clock)
 
 
 def plain_segments(
-    reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None
+    reader: PcapReader | PcapngReader, dissector: Dissector, shard: Shard | None, clock: Clock | None = None
 ) -> Generator[Segment, None, None]:
     """The same without the fast path."""
     while (packet := reader.next()) is not None:
         segment = dissector.segment(packet)
-        if segment is not None and (shard is None or shard.wants(segment[2], segment[3])):
+        if segment is None:
+            continue
+        if shard is None or shard.wants(segment[2], segment[3]):
             yield segment
+        elif clock is not None and segment[2] == TCP:
+            if segment[0] < clock.tick_at:
+                clock.previous = segment[0]
+            else:
+                yield _tick(segment[0], segment[1])
 
 
-def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None) -> Generator[Segment, None, None]:
+def pcap_segments(
+    reader: PcapReader, dissector: Dissector, shard: Shard | None, clock: Clock | None = None
+) -> Generator[Segment, None, None]:
     """The same for classic pcap, little-endian, Ethernet."""
     record, headers, payloads, tcp, ipv4 = _RECORD, _HEADERS, _PAYLOAD, TCP, _IPV4
     mine = None if shard is None else shard.tcp
@@ -99,9 +111,10 @@ def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None)
                 position = end
                 if seconds != second:
                     second, base = seconds, seconds * _SECOND
+                time_ns = base + fraction * factor
                 if mine is None or mine[key]:
                     yield (
-                        base + fraction * factor,
+                        time_ns,
                         frame,
                         tcp,
                         key,
@@ -111,6 +124,11 @@ def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None)
                         window[payload:stop],
                         0,
                     )
+                elif clock is not None:
+                    if time_ns < clock.tick_at:
+                        clock.previous = time_ns
+                    else:
+                        yield _tick(time_ns, frame)
                 continue
         reader.frame, source.position = frame, position
         packet = reader.next()
@@ -119,8 +137,20 @@ def pcap_segments(reader: PcapReader, dissector: Dissector, shard: Shard | None)
         frame, position = reader.frame, source.position
         window, size = source.window, _trusted(source.window)
         segment = dissector.segment(packet)
-        if segment is not None and (shard is None or shard.wants(segment[2], segment[3])):
+        if segment is None:
+            continue
+        if shard is None or shard.wants(segment[2], segment[3]):
             yield segment
+        elif clock is not None and segment[2] == TCP:
+            if segment[0] < clock.tick_at:
+                clock.previous = segment[0]
+            else:
+                yield _tick(segment[0], segment[1])
+
+
+def _tick(time_ns: int, frame: int) -> Segment:
+    """What another worker's packet is for this one, where the clock ticks."""
+    return (time_ns, frame, TCP, b"", 0, 0, 0, b"", 0)
 
 
 def _trusted(window: bytes) -> int:
@@ -128,7 +158,9 @@ def _trusted(window: bytes) -> int:
     return len(window) if len(window) <= MAX_CAPTURED else 0
 
 
-def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | None) -> Generator[Segment, None, None]:
+def pcapng_segments(
+    reader: PcapngReader, dissector: Dissector, shard: Shard | None, clock: Clock | None = None
+) -> Generator[Segment, None, None]:
     """The same for pcapng: enhanced packet blocks of little-endian sections, Ethernet interfaces."""
     following, headers, payloads, tcp, ipv4 = _NEXT_BLOCK, _HEADERS, _PAYLOAD, TCP, _IPV4
     mine = None if shard is None else shard.tcp
@@ -187,6 +219,11 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | N
                         window[payload:stop],
                         0,
                     )
+                elif clock is not None:
+                    if time_ns < clock.tick_at:
+                        clock.previous = time_ns
+                    else:
+                        yield _tick(time_ns, frame)
                 continue
         known = False
         reader.frame, source.position = frame, position
@@ -199,8 +236,15 @@ def pcapng_segments(reader: PcapngReader, dissector: Dissector, shard: Shard | N
             interfaces, count, clocks = reader.interfaces, len(reader.interfaces), _clocks(reader)
             current = -1
         segment = dissector.segment(packet)
-        if segment is not None and (shard is None or shard.wants(segment[2], segment[3])):
+        if segment is None:
+            continue
+        if shard is None or shard.wants(segment[2], segment[3]):
             yield segment
+        elif clock is not None and segment[2] == TCP:
+            if segment[0] < clock.tick_at:
+                clock.previous = segment[0]
+            else:
+                yield _tick(segment[0], segment[1])
 
 
 def _clocks(reader: PcapngReader) -> dict[int, tuple[int, int]]:

@@ -6,13 +6,13 @@ addresses. Fragments need no rule: every worker puts all of them together (they 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 from .dissect import TCP
 from .flow import reverse
 
-__all__ = ["Shard", "flow_hash"]
+__all__ = ["Clock", "Shard", "flow_hash"]
 
 _GOLDEN: Final = 2_654_435_769  # 2³² over the golden ratio: Knuth, volume 3, section 6.4
 
@@ -23,6 +23,15 @@ def flow_hash(key: bytes) -> int:
     """A number below 2¹⁶, the same for both directions and in every process (`hash` is not)."""
     # The multiplication mixes: a bit of a CRC alone is the parity of some input bits, and ports often count by twos.
     return (crc32(min(key, reverse(key))) * _GOLDEN & 0xFFFF_FFFF) >> 16
+
+
+class Clock(Protocol):
+    """What a worker must be told of the others' TCP packets: the time, so that what is given up because it is too old
+    is given up at the same packet as without workers. Before `tick_at` it is enough to set `previous`.
+    """
+
+    previous: int
+    tick_at: int
 
 
 class Shard:

@@ -25,10 +25,9 @@ class _Dissecting(CaptureReader[Item]):
     def __init__(
         self, path: CapturePath, *, tunnels: bool, limits: CaptureLimits, shard: tuple[int, int] | None
     ) -> None:
-        own = None if shard is None else Shard(*shard)
+        self._shard = None if shard is None else Shard(*shard)
         super().__init__(path)
         self._dissector = Dissector(tunnels=tunnels, limits=limits)
-        self._segments = segments(self._reader, self._dissector, own)
 
     @property
     def skipped(self) -> Counter[str]:
@@ -48,7 +47,7 @@ class SegmentReader(_Dissecting[Segment]):
         shard: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(path, tunnels=tunnels, limits=limits, shard=shard)
-        self._items = self._segments
+        self._items = segments(self._reader, self._dissector, self._shard)
 
 
 class StreamReader(_Dissecting[Piece]):
@@ -68,6 +67,9 @@ class StreamReader(_Dissecting[Piece]):
         self._udp = UdpTable(limits, numbers)
         self.frame = 0
         """The packet being worked on: the order in which pieces are given out, for merging the output of workers."""
+        self.late = False
+        """Whether the packet's time alone, not the packet, brings about what is given out now: that comes first, in the
+        order of conversations."""
         self.ended = False
         """Whether all packets have been read: what comes now is what was still open."""
         self.openings: list[int] | None = None
@@ -89,12 +91,22 @@ class StreamReader(_Dissecting[Piece]):
         return skipped
 
     def _read(self) -> Generator[Piece, None, None]:
-        tcp = self._tcp.receive
+        table = self._tcp
+        tcp = table.receive
         udp = self._udp.receive
-        for time_ns, frame, transport, key, sequence, acknowledgement, flags, payload, missing in self._segments:
+        for time_ns, frame, transport, key, sequence, acknowledgement, flags, payload, missing in segments(
+            self._reader, self._dissector, self._shard, table
+        ):
             self.frame = frame
             if transport == TCP:
-                yield from tcp(time_ns, frame, key, sequence, acknowledgement, flags, payload, missing)
+                pieces = tcp(time_ns, frame, key, sequence, acknowledgement, flags, payload, missing)
+                if table.late:
+                    self.late = True
+                    yield from pieces[: table.late]
+                    self.late = False
+                    pieces = pieces[table.late :]
+                    table.late = 0
+                yield from pieces
             else:
                 yield from udp(time_ns, frame, key, payload, missing)
         self.ended = True

@@ -29,7 +29,8 @@ class FlowTable:
         self._numbers = numbers
         self._halves: dict[bytes, Half] = {}
         self._flows: dict[Flow, None] = {}
-        self._previous = 0
+        self.previous = 0
+        """When the packet before this one was captured, whosever it was."""
         self._sweep_at = 0
 
     def __len__(self) -> int:

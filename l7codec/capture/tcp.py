@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from .dissect import TCP, Segment
@@ -47,6 +48,8 @@ _SIGN: Final = 0x8000_0000
 _WINDOW: Final = 1 << 30
 """The largest window, 65,535 << 14 (RFC 7323 section 2.3): nothing of the same connection is further away."""
 
+_CONVERSATION: Final = attrgetter("half.flow.number")
+
 _UNSCALED: Final = 65_535
 """What a SYN may be acknowledged with beyond itself: data in it (RFC 7413)."""
 
@@ -60,7 +63,10 @@ class TcpTable(FlowTable):
         self._held = 0
         self._lingering: deque[Flow] = deque()
         self._tick = max(1, limits.hole_time // 2)
-        self._tick_at = 0
+        self.tick_at = 0
+        """From this time on it is time to look for what is too old; see `shard.Clock`."""
+        self.late = 0
+        """How many of the pieces last returned time alone brought about: they come first."""
         self.strays = 0
         """Segments with data that fitted no connection, and that nothing confirmed to begin a new one."""
 
@@ -80,19 +86,23 @@ class TcpTable(FlowTable):
         payload: bytes,
         missing: int,
     ) -> Sequence[Piece]:
-        """A segment as `dissect.Segment` describes it; returns the pieces that it completes, of any connection."""
+        """A segment as `dissect.Segment` describes it; returns the pieces that it completes, of any connection.
+
+        Without a key it is another worker's, and tells the time. Pieces that time alone brought about come in the
+        order of their conversations.
+        """
         half = self._halves.get(key)
         if (
             half is not None
             and half.plain
             and flags & _TELLING == _ACK
             and not missing
-            and time_ns < self._tick_at
+            and time_ns < self.tick_at
             and (not payload or (sequence - half.position) & _MASK == 0)
         ):
             # The next segment in order, or a bare acknowledgement, of a connection where nothing waits: what follows
             # is all that `_receive` would do with it.
-            self._previous = time_ns
+            self.previous = time_ns
             flow = half.flow
             if time_ns - flow.time_ns <= self._idle:
                 flow.time_ns = time_ns
@@ -103,11 +113,15 @@ class TcpTable(FlowTable):
                 half.position += len(payload)
                 return (Piece(half, time_ns, frame, payload),)
         out: list[Piece] = []
-        clock = min(time_ns, self._previous)
-        self._previous = time_ns
-        if clock >= self._tick_at:
-            self._tick_at = clock + self._tick
+        clock = min(time_ns, self.previous)
+        self.previous = time_ns
+        if clock >= self.tick_at:
+            self.tick_at = clock + self._tick
             self._expire(clock, out)
+            out.sort(key=_CONVERSATION)
+            self.late = len(out)
+        if not key:
+            return out
         self._receive((time_ns, frame, TCP, key, sequence, acknowledgement, flags, payload, missing), out)
         return out
 

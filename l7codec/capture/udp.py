@@ -21,8 +21,8 @@ class UdpTable(FlowTable):
     def receive(self, time_ns: int, frame: int, key: bytes, payload: bytes, missing: int) -> list[Piece]:
         """A datagram; returns its piece, after the ends of conversations that have been quiet for too long."""
         out: list[Piece] = []
-        clock = min(time_ns, self._previous)
-        self._previous = time_ns
+        clock = min(time_ns, self.previous)
+        self.previous = time_ns
         if clock >= self._sweep_at:
             self._sweep(clock, out)
         half = self._halves.get(key)

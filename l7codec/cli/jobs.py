@@ -21,6 +21,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
+from operator import itemgetter
 from typing import Any, Final
 
 from ..capture import Ends, Summary
@@ -31,6 +32,7 @@ __all__ = ["Job", "run_jobs"]
 
 _BATCH: Final = 2000  # lines sent at once
 _NEVER: Final = 1 << 62
+_PLACE: Final = itemgetter(0)
 
 Job = Callable[[Sequence[Message], int, int, Ends], list[Any]]
 """What is made of a burst: its lines. In a worker, with a conversation's number still to be filled in."""
@@ -41,14 +43,15 @@ class _Batch:
     """What a worker sends."""
 
     reached: int
-    """The packet it was working on."""
+    """Where it was: twice the packet, and one more but for what the packet's time alone brought about."""
     offset: int
     """Where in the file it stood."""
     openings: list[int]
-    """At which packets its further conversations were opened."""
-    frames: list[int]
+    """Where it opened its further conversations."""
+    places: list[int]
+    """Where each of its bursts came from, in the same count."""
     conversations: list[int]
-    lines: list[Any]
+    lines: list[list[Any]]
     ended: bool = False
     """Whether the lines come from what was still open at the capture's end."""
     summary: Summary | None = None
@@ -79,15 +82,15 @@ def _send_all(
         streams = reader.streams
         openings: list[int] = []
         streams.openings = openings
-        frames: list[int] = []
+        places: list[int] = []
         conversations: list[int] = []
-        lines: list[Any] = []
+        lines: list[list[Any]] = []
         ended = False
 
         def flush(summary: Summary | None = None) -> None:
-            reached = _NEVER if streams.ended else streams.frame
-            connection.send(_Batch(reached, reader.offset, openings, frames, conversations, lines, ended, summary))
-            for sent in (openings, frames, conversations, lines):
+            reached = _NEVER if streams.ended else 2 * streams.frame + (not streams.late)
+            connection.send(_Batch(reached, reader.offset, openings, places, conversations, lines, ended, summary))
+            for sent in (openings, places, conversations, lines):
                 sent.clear()
 
         for messages, time_ns, frame, ends in reader.bursts():
@@ -97,7 +100,7 @@ def _send_all(
             made = job(messages, time_ns, frame, ends)
             if not made:
                 continue
-            frames.append(streams.frame)
+            places.append(2 * streams.frame + (not streams.late))
             conversations.append(ends.conversation)
             lines.append(made)
             if len(lines) >= _BATCH:
@@ -114,10 +117,10 @@ class _Worker:
     reached: int = 0
     offset: int = 0
     openings: array[int] = field(default_factory=lambda: array("Q"))
-    frames: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     conversations: list[int] = field(default_factory=list)
-    lines: list[Any] = field(default_factory=list)
-    last: list[tuple[int, Any]] = field(default_factory=list)
+    lines: list[list[Any]] = field(default_factory=list)
+    last: list[tuple[int, list[Any]]] = field(default_factory=list)
     """Lines of what was still open at the capture's end, with their conversations."""
     summary: Summary | None = None
 
@@ -135,7 +138,7 @@ class _Worker:
         if batch.ended:
             self.last.extend(zip(batch.conversations, batch.lines, strict=True))
         else:
-            self.frames += batch.frames
+            self.places += batch.places
             self.conversations += batch.conversations
             self.lines += batch.lines
         self.summary = batch.summary
@@ -184,29 +187,27 @@ def _merge(workers: list[_Worker], progress: Callable[[int], None]) -> Iterator[
         late.listen()
         progress(late.offset)
         safe = min(worker.reached for worker in workers)
-        ready: list[tuple[int, int, int, Any]] = []
+        ready: list[tuple[int, int, int, list[Any]]] = []
         for index, worker in enumerate(workers):
-            stop = bisect_left(worker.frames, safe)
+            stop = bisect_left(worker.places, safe)
             if stop:
                 ready += zip(
-                    worker.frames[:stop], [index] * stop, worker.conversations[:stop], worker.lines[:stop], strict=True
+                    worker.places[:stop], [index] * stop, worker.conversations[:stop], worker.lines[:stop], strict=True
                 )
-                del worker.frames[:stop], worker.conversations[:stop], worker.lines[:stop]
-        ready.sort(key=_frame)
-        for _, index, conversation, line in ready:
-            yield number(index, conversation), line
+                del worker.places[:stop], worker.conversations[:stop], worker.lines[:stop]
+        ready.sort(key=_PLACE)
+        if any(not place & 1 for place, _, _, _ in ready):  # there several workers may have something to say
+            ready.sort(key=lambda found: (found[0], 0 if found[0] & 1 else number(found[1], found[2])))
+        for _, index, conversation, lines in ready:
+            yield number(index, conversation), lines
     last = [
         (number(index, conversation), line)
         for index, worker in enumerate(workers)
         for conversation, line in worker.last
     ]
-    last.sort(key=_frame)
+    last.sort(key=_PLACE)
     yield from last
     yield _total(workers, number)
-
-
-def _frame(item: tuple[Any, ...]) -> Any:
-    return item[0]
 
 
 def _total(workers: list[_Worker], number: Callable[[int, int], int]) -> Summary:

@@ -231,6 +231,28 @@ def test_jobs_give_the_identical_output_with_losses_and_errors(run, capture):
         assert many.returncode == 1
 
 
+def test_jobs_give_up_what_is_too_old_at_the_same_packet(run, capture):
+    """Holes of many connections, which the packets of one other outlast: each worker must tell the time by all."""
+    talk = Talk()
+    for number in range(12):
+        talk.ports = {"c": 40_000 + number, "s": 6379}
+        talk.again().handshake().c(GET).s(b"$1\r\nx\r\n").c(GET * 2, at=talk.next["c"] + 7)
+    talk.ports = {"c": 50_000, "s": 6379}
+    talk.again().handshake()
+    for _ in range(8):
+        talk.wait(2).c(GET).s(b"$1\r\ny\r\n")
+    path = capture(talk)
+    one = run("decode", "--json", path)
+    late = [row["conversation"] for row in rows(one) if row["source"] == "10.0.0.1:40003"]
+    lines = [row["conversation"] for row in rows(one)]
+    assert len(late) == 2
+    assert lines[-5:] == [13] * 5  # the holes were given up before the capture's end
+    for jobs in ("2", "3", "5"):
+        many = run("decode", "--json", "--jobs", jobs, path)
+        assert many.stdout == one.stdout
+        assert many.stderr == one.stderr
+
+
 # -- files and exit status --------------------------------------------------------------------------------------------
 
 
