@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from ..capture import CaptureError
 from ..errors import MissingExtra, UnknownProtocol
 from . import check, convert, decode, detect, explain, protocols, route
+from .collector import calm_collector
 from .errors import FileError, RulesError, UsageError
 from .text import safe
 
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status. `argv` is without the program's name."""
     arguments = _parser().parse_args(argv)
+    if argv is None:  # this is the program, and no other's collector is changed
+        calm_collector()
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()

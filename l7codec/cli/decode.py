@@ -25,6 +25,7 @@ from .text import safe
 __all__ = ["add_parser"]
 
 _BATCH: Final = 512  # lines written at once
+_NUMBER: Final = NUMBER.encode()
 
 _DESCRIPTION = """\
 Print every message of a capture in the order in which the messages were complete. TCP is put together first, each
@@ -117,8 +118,11 @@ class _Json:
         if len(self._lines) >= self._most:
             self.flush()
 
-    def numbered(self, number: int, lines: list[str]) -> list[str]:
-        return [line.replace(NUMBER, str(number), 1) for line in lines]
+    def write_all(self, items: Sequence[tuple[int, bytes]]) -> None:
+        """What workers have made: each with the number to fill in."""
+        digits = {number: b"%d" % number for number, _ in items}
+        self._out.write(b"".join([made.replace(_NUMBER, digits[number]) for number, made in items]))
+        self._out.flush()
 
     def flush(self) -> None:
         if self._lines:
@@ -153,15 +157,22 @@ class _Lines:
         if self._live:
             sys.stdout.flush()
 
-    def numbered(self, number: int, lines: list[Row]) -> list[Row]:
-        return [line._replace(conversation=number) for line in lines]
+    def write_all(self, items: Sequence[tuple[int, list[Row]]]) -> None:
+        """What workers have made: each with the number to fill in."""
+        for number, lines in items:
+            self.write([line._replace(conversation=number) for line in lines])
 
     def flush(self) -> None:
         sys.stdout.flush()
 
 
 def _json_job(body: bool, file: str | None, filters: tuple[str, ...]) -> Job:
-    return _only(Filter.of(filters).wants, Encoder(body=body, file=file, numbered=False).lines)
+    lines = Encoder(body=body, file=file, numbered=False).lines
+
+    def make(messages: Sequence[Message], time_ns: int, frame: int, ends: Ends) -> bytes:
+        return "".join(lines(messages, time_ns, frame, ends)).encode("ascii")
+
+    return _only(Filter.of(filters).wants, make)
 
 
 def _row_job(body: bool, filters: tuple[str, ...]) -> Job:
@@ -177,7 +188,7 @@ def _only(wants: Wanted | None, job: Job) -> Job:
     if wants is None:
         return job
 
-    def wanted(messages: Sequence[Message], time_ns: int, frame: int, ends: Ends) -> list[Any]:
+    def wanted(messages: Sequence[Message], time_ns: int, frame: int, ends: Ends) -> Any:
         messages = [message for message in messages if wants(message)]
         return job(messages, time_ns, frame, ends) if messages else []
 
@@ -214,14 +225,13 @@ def _alone(reading: Reading, path: str, output: Any, several: bool, progress: Pr
         return reader.summary
 
 
-def _together(items: Iterator[tuple[int, Any] | Summary], output: Any) -> Summary:
+def _together(items: Iterator[list[tuple[int, Any]] | Summary], output: Any) -> Summary:
     summary = Summary()
     for item in items:
         if isinstance(item, Summary):
             summary = item
         else:
-            number, lines = item
-            output.write(output.numbered(number, lines))
+            output.write_all(item)
     output.flush()
     return summary
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
+import threading
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,7 @@ from typing import Any, Final
 
 from ..capture import Ends, Summary
 from ..message import Message
+from .collector import calm_collector
 from .options import Reading
 
 __all__ = ["Job", "run_jobs"]
@@ -34,7 +37,7 @@ _BATCH: Final = 2000  # lines sent at once
 _NEVER: Final = 1 << 62
 _PLACE: Final = itemgetter(0)
 
-Job = Callable[[Sequence[Message], int, int, Ends], list[Any]]
+Job = Callable[[Sequence[Message], int, int, Ends], Any]
 """What is made of a burst: its lines. In a worker, with a conversation's number still to be filled in."""
 
 
@@ -51,7 +54,7 @@ class _Batch:
     places: list[int]
     """Where each of its bursts came from, in the same count."""
     conversations: list[int]
-    lines: list[list[Any]]
+    lines: list[Any]
     ended: bool = False
     """Whether the lines come from what was still open at the capture's end."""
     summary: Summary | None = None
@@ -59,11 +62,19 @@ class _Batch:
     error: Exception | None = None
 
 
-def _work(connection: Connection, reading: Reading, path: str, shard: tuple[int, int], make: Callable[[], Job]) -> None:
+def _work(
+    connection: Connection,
+    reading: Reading,
+    path: str,
+    shard: tuple[int, int],
+    make: Callable[[], Job],
+    forked: bool,
+) -> None:
     """A worker's life."""
+    calm_collector()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     try:
-        _send_all(connection, reading, path, shard, make)
+        _send_all(connection, reading, path, shard, make, forked)
     except BrokenPipeError:
         pass  # nobody listens any more
     except Exception as error:  # whatever it is, the parent raises it at its place in the output
@@ -74,9 +85,15 @@ def _work(connection: Connection, reading: Reading, path: str, shard: tuple[int,
 
 
 def _send_all(
-    connection: Connection, reading: Reading, path: str, shard: tuple[int, int], make: Callable[[], Job]
+    connection: Connection,
+    reading: Reading,
+    path: str,
+    shard: tuple[int, int],
+    make: Callable[[], Job],
+    forked: bool,
 ) -> None:
-    reading.load()
+    if not forked:
+        reading.load()
     job = make()
     with reading.open(path, shard) as reader:
         streams = reader.streams
@@ -84,7 +101,7 @@ def _send_all(
         streams.openings = openings
         places: list[int] = []
         conversations: list[int] = []
-        lines: list[list[Any]] = []
+        lines: list[Any] = []
         ended = False
 
         def flush(summary: Summary | None = None) -> None:
@@ -119,8 +136,8 @@ class _Worker:
     openings: array[int] = field(default_factory=lambda: array("Q"))
     places: list[int] = field(default_factory=list)
     conversations: list[int] = field(default_factory=list)
-    lines: list[list[Any]] = field(default_factory=list)
-    last: list[tuple[int, list[Any]]] = field(default_factory=list)
+    lines: list[Any] = field(default_factory=list)
+    last: list[tuple[int, Any]] = field(default_factory=list)
     """Lines of what was still open at the capture's end, with their conversations."""
     summary: Summary | None = None
 
@@ -146,17 +163,22 @@ class _Worker:
 
 def run_jobs(
     reading: Reading, path: str, count: int, make: Callable[[], Job], progress: Callable[[int], None]
-) -> Iterator[tuple[int, Any] | Summary]:
-    """What `count` workers make of a file: pairs of a conversation's number and a line, in order, and last the summary.
+) -> Iterator[list[tuple[int, Any]] | Summary]:
+    """What `count` workers make of a file: pairs of a conversation's number and what the job made of one of its bursts,
+    in order, many at a time; and last the summary.
 
     `make` gives each worker its job; it must pickle. `progress` is told offsets. Raises CaptureError.
     """
-    context = multiprocessing.get_context("spawn")
+    forked = sys.platform == "linux" and threading.active_count() == 1  # where that is safe: nothing is imported again
+    context: Any = multiprocessing.get_context("fork" if forked else "spawn")
+    sys.stdout.flush()  # or a forked worker would write it, too
     workers: list[_Worker] = []
     try:
         for index in range(count):
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(sender, reading, path, (index, count), make), daemon=True)
+            process = context.Process(
+                target=_work, args=(sender, reading, path, (index, count), make, forked), daemon=True
+            )
             process.start()
             sender.close()
             workers.append(_Worker(process, receiver))
@@ -168,7 +190,7 @@ def run_jobs(
             worker.process.join()
 
 
-def _merge(workers: list[_Worker], progress: Callable[[int], None]) -> Iterator[tuple[int, Any] | Summary]:
+def _merge(workers: list[_Worker], progress: Callable[[int], None]) -> Iterator[list[tuple[int, Any]] | Summary]:
     known: list[dict[int, int]] = [{} for _ in workers]
 
     def number(index: int, conversation: int) -> int:
@@ -187,7 +209,7 @@ def _merge(workers: list[_Worker], progress: Callable[[int], None]) -> Iterator[
         late.listen()
         progress(late.offset)
         safe = min(worker.reached for worker in workers)
-        ready: list[tuple[int, int, int, list[Any]]] = []
+        ready: list[tuple[int, int, int, Any]] = []
         for index, worker in enumerate(workers):
             stop = bisect_left(worker.places, safe)
             if stop:
@@ -198,15 +220,17 @@ def _merge(workers: list[_Worker], progress: Callable[[int], None]) -> Iterator[
         ready.sort(key=_PLACE)
         if any(not place & 1 for place, _, _, _ in ready):  # there several workers may have something to say
             ready.sort(key=lambda found: (found[0], 0 if found[0] & 1 else number(found[1], found[2])))
-        for _, index, conversation, lines in ready:
-            yield number(index, conversation), lines
+        yield [
+            (known[index].get(conversation) or number(index, conversation), lines)
+            for _, index, conversation, lines in ready
+        ]
     last = [
         (number(index, conversation), line)
         for index, worker in enumerate(workers)
         for conversation, line in worker.last
     ]
     last.sort(key=_PLACE)
-    yield from last
+    yield last
     yield _total(workers, number)
 
 
