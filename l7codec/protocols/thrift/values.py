@@ -186,7 +186,9 @@ def container_codes(type: str) -> tuple[int, int, int]:
     """The codes of a container's type and of its elements. Raises LocalProtocolError for what is none."""
     found = CONTAINERS.get(type) or parse_type(type)
     if found is None or found[0] not in (LIST, SET, MAP):
-        raise LocalProtocolError("thrift", 0, f"{type!r} is not a type; those that are: l7codec.protocols.thrift.values")
+        raise LocalProtocolError(
+            "thrift", 0, f"{type!r} is not a type; those that are: l7codec.protocols.thrift.values"
+        )
     return found
 
 
