@@ -117,6 +117,7 @@ def _read_struct(data: bytes, start: int, depth: int) -> tuple[Any, int]:
             pos += 3
             continue
         elif kind == 0 or 13 <= kind <= 15:
+            done: Any
             if kind == 0:
                 pos += 1
                 done = fields if type(fields) is dict else Fields(fields)

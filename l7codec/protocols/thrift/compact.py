@@ -132,6 +132,7 @@ def _read_struct(data: bytes, start: int, depth: int, version: int) -> tuple[Any
             id = 0
             continue
         elif kind == 0 or 9 <= kind <= 11:
+            done: Any
             if kind == 0:
                 if head:
                     raise BodyError("thrift", pos - 1, f"{head:#04x} is neither a field nor a struct's end")

@@ -33,10 +33,10 @@ from .values import (
     container_codes,
     fields_of,
     map_name,
+    read_uuid,
     write_bytes,
     write_checked,
     write_uuid,
-    read_uuid,
 )
 
 __all__ = ["read_head", "read_struct", "write_head", "write_struct"]

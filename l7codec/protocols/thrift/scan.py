@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from ...buffer import ReceiveBuffer
@@ -16,9 +17,9 @@ from ...errors import LimitExceeded
 from ...limits import Limits
 from . import binary, compact
 
-__all__ = ["BinaryScan", "CompactScan", "JsonScan", "Scan"]
+__all__ = ["Scan", "scan_of"]
 
-_I32: Final = struct.Struct(">i").unpack_from
+_I32: Final[Callable[..., tuple[int]]] = struct.Struct(">i").unpack_from
 _TYPE_COUNT: Final = struct.Struct(">Bi").unpack_from
 _TYPES_COUNT: Final = struct.Struct(">BBi").unpack_from
 
@@ -42,9 +43,10 @@ class _Open:
 class Scan:
     """How far one side's present message has been scanned."""
 
-    __slots__ = ("_ahead", "_limits", "_stack", "_stage")
+    __slots__ = ("_ahead", "_limits", "_stack", "_stage", "protocol")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, protocol: str) -> None:
+        self.protocol = protocol
         self._limits = limits
         self._stack: list[_Open | None] = []  # None: a struct
         self._stage = _HEAD
@@ -136,13 +138,13 @@ _FIELDS: Final = tuple(
 
 
 class BinaryScan(Scan):
-    """The binary protocol, strict or, if `old`, as it was before it had versions."""
+    """The binary protocol, strict or as it was before it had versions."""
 
     __slots__ = ("_old",)
 
-    def __init__(self, limits: Limits, old: bool = False) -> None:
-        super().__init__(limits)
-        self._old = old
+    def __init__(self, limits: Limits, protocol: str) -> None:
+        super().__init__(limits, protocol)
+        self._old = protocol == "old_binary"
 
     def _head(self, buffer: ReceiveBuffer, pos: int) -> int:
         data = buffer.data
@@ -237,7 +239,7 @@ class BinaryScan(Scan):
         if each is None or not count:
             return pos
         if even in binary.FIXED and odd in binary.FIXED:
-            return pos + count * each
+            return pos + int(count) * each
         self._push(buffer, _Open(even, odd, values), pos - 4)
         return pos
 
@@ -256,9 +258,9 @@ class CompactScan(Scan):
 
     __slots__ = ("_codes",)
 
-    def __init__(self, limits: Limits, version: int = 1) -> None:
-        super().__init__(limits)
-        self._codes = compact.CODES[version]
+    def __init__(self, limits: Limits, protocol: str) -> None:
+        super().__init__(limits, protocol)
+        self._codes = compact.CODES[1 if protocol == "compact" else 2]
 
     def _head(self, buffer: ReceiveBuffer, pos: int) -> int:
         data = buffer.data
@@ -394,19 +396,19 @@ class CompactScan(Scan):
         """A number, and where it ends: 0 when it is not all there."""
         data = buffer.data
         number = shift = 0
-        for pos in range(pos, len(data)):
-            byte = data[pos]
+        for at in range(pos, len(data)):
+            byte = data[at]
             number |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 if number >> bits:
                     break
-                return number, pos + 1
+                return number, at + 1
             if shift >= bits:
                 break
         else:
             return 0, 0
-        raise buffer.fail(f"a number of more than {bits} bits", pos - buffer.position)
+        raise buffer.fail(f"a number of more than {bits} bits", at - buffer.position)
 
     def _skip(self, buffer: ReceiveBuffer, pos: int, bits: int) -> int:
         """Behind a number; 0 when it is not all there."""
@@ -421,8 +423,8 @@ class JsonScan(Scan):
 
     __slots__ = ("_brackets", "_in_string")
 
-    def __init__(self, limits: Limits) -> None:
-        super().__init__(limits)
+    def __init__(self, limits: Limits, protocol: str) -> None:
+        super().__init__(limits, protocol)
         self._brackets = bytearray()  # those that close what is open, innermost last
         self._in_string = False
 
@@ -465,3 +467,12 @@ class JsonScan(Scan):
 _CLOSING: Final = {91: 93, 123: 125}  # [] {}
 _PLAIN: Final = re.compile(rb'[^"\[\]{}\\]*+')
 _STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+
+
+def scan_of(protocol: str, limits: Limits) -> Scan:
+    """What finds the end of a message of this protocol."""
+    if protocol == "json":
+        return JsonScan(limits, protocol)
+    if protocol in ("compact", "compact2"):
+        return CompactScan(limits, protocol)
+    return BinaryScan(limits, protocol)

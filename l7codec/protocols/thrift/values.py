@@ -1,6 +1,6 @@
 """The shape of a Thrift body: plain data that keeps every wire type.
 
-Specification: https://github.com/apache/thrift/blob/master/doc/specs/thrift-binary-protocol.md, thrift-compact-protocol.md
+Specification: https://github.com/apache/thrift/tree/master/doc/specs
 
 A struct is a dict: field id → `(type, value)`, in the order of the wire. The type is written as an IDL writes it.
 
