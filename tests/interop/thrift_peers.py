@@ -94,7 +94,7 @@ PEERS = [
 
 
 class Type(NamedTuple):
-    """A type of the IDL. `of`: the element types of a container, or the class of a struct."""
+    """A type of the IDL. `of`: the element types of a container, or the class of a struct or an enum."""
 
     code: int
     of: tuple[Any, ...] = ()
@@ -108,7 +108,7 @@ def type_of(code: int, more: Any) -> Type:
         return Type(code, (_inner(more),))
     if code == py2.TType.MAP:
         return Type(code, (_inner(more[0]), _inner(more[1])))
-    return Type(code)
+    return Type(code) if more is None else Type(code, (more,))
 
 
 def _inner(form: Any) -> Type:
@@ -332,14 +332,16 @@ def apache_socket(connected: socket.socket) -> Any:
 
 
 class _Py2Client:
-    def __init__(self, protocol: Any, service: Any) -> None:
+    def __init__(self, protocol: Any, service: Any, peer: Peer) -> None:
         self.protocol = protocol
         self._service = service
+        self._peer = peer
         self._client = py2.TClient(service, protocol)
 
     def call(self, method: str, **arguments: Any) -> Any:
         struct, result = arguments_of(self._service, method), result_of(self._service, method)
         made = build(arguments, Type(py2.TType.STRUCT, (struct,)), lambda one: one)
+        _next_message(self._peer, self.protocol)
         given = {name: value for name, value in vars(made).items() if value is not None}
         try:
             value = self._client._req(method, **given)
@@ -350,7 +352,7 @@ class _Py2Client:
                 if kind.of and isinstance(error, kind.of[0]):
                     raise Thrown(name, plain(error, kind)) from None
             raise
-        kinds = {name: kind for name, kind in fields(result).values()}
+        kinds = dict(fields(result).values())
         return None if value is None else plain(value, kinds["success"])
 
 
@@ -369,7 +371,7 @@ class _Py2Handler:
             for (code, name, *_), value in zip(struct.thrift_spec.values(), values, strict=True):  # type: ignore[attr-defined]
                 assert code
                 setattr(made, name, value)
-            kinds = {name: kind for name, kind in fields(result).values()}
+            kinds = dict(fields(result).values())
             try:
                 value = self._handle(method, plain(made, Type(py2.TType.STRUCT, (struct,))))
             except Thrown as thrown:
@@ -429,7 +431,7 @@ def client(
             protocol = py2_protocol_of(py2_socket(connected), peer)
             if multiplexed:
                 protocol = py2_protocol.TMultiplexedProtocol(protocol, service)
-            yield _Py2Client(protocol, found)
+            yield _Py2Client(protocol, found, peer)
 
 
 @contextlib.contextmanager
@@ -481,7 +483,13 @@ def _serve(connected: socket.socket, peer: Peer, processor: Any) -> None:
         with contextlib.suppress(py2_transport.TTransportException):
             while True:
                 processor.process(protocol, protocol)
-                protocol._req = None  # the JSON protocol reads one message only, and keeps it
+                _next_message(peer, protocol)
+
+
+def _next_message(peer: Peer, protocol: Any) -> None:
+    """thriftpy2's JSON protocol is for one message; what it has read must be taken from it before it reads another."""
+    if peer.library == "thriftpy2" and peer.dialect.protocol == "json":
+        protocol._req = None
 
 
 def _apache_processor(handlers: Mapping[str, Handler], multiplexed: bool) -> Any:
