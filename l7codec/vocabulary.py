@@ -23,18 +23,22 @@ class Term(NamedTuple):
 
 VOCABULARY: Mapping[str, Term] = {
     # -- what is called, on what ------------------------------------------------------------------------------
-    "method": Term(str, ("redis",), "what is asked for: the command in upper case, container commands whole"),
-    "service": Term(str, (), "what is called: the name of the service or interface"),
+    "method": Term(
+        str, ("redis", "thrift"), "what is asked for: of Redis the command in upper case, container commands whole"
+    ),
+    "service": Term(str, ("thrift",), "what is called: the name of the service or interface"),
     "version": Term(str, (), "the version of the service"),
     "group": Term(str, (), "the group of the service, or the consumer group"),
     "keys": Term(tuple, ("redis",), "the keys that the command names, in order"),
     "topics": Term(tuple, (), "the topics that the request names, in order"),
-    "client_id": Term(str, (), "how the client names itself"),
-    "header.*": Term(object, (), "a header of the application's; a tuple if the name is repeated, else a string"),
+    "client_id": Term(str, ("thrift",), "how the client names itself"),
+    "header.*": Term(
+        object, ("thrift",), "a header of the application's; a tuple if the name is repeated, else a string"
+    ),
     # -- how it went ------------------------------------------------------------------------------------------
-    "status": Term(str, ("redis",), 'on responses: "ok" or "error"'),
-    "error.type": Term(str, ("redis",), "the error's own type"),
-    "error.message": Term(str, ("redis",), "the error's own text"),
+    "status": Term(str, ("redis", "thrift"), 'on responses: "ok" or "error"'),
+    "error.type": Term(str, ("redis", "thrift"), "the error's own type"),
+    "error.message": Term(str, ("redis", "thrift"), "the error's own text"),
     # -- the connection ---------------------------------------------------------------------------------------
     "peer.address": Term(str, (), "the transport's own peer"),
     "peer.port": Term(int, (), "the transport's own peer"),
@@ -54,6 +58,13 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.redirect": Term(str, ("redis",), "host:port that a MOVED or ASK error sends the client to"),
     "redis.replication": Term(
         str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
+    ),
+    # -- Thrift -----------------------------------------------------------------------------------------------
+    "thrift.transport": Term(str, ("thrift",), "unframed, framed, header, ttheader or twitter"),
+    "thrift.protocol": Term(str, ("thrift",), "binary, old_binary, compact, compact2 (fbthrift's) or json"),
+    "thrift.type": Term(str, ("thrift",), "call, oneway, reply or exception"),
+    "thrift.exception_field": Term(
+        int, ("thrift",), "on a reply that is a declared exception: the id of the field that holds it"
     ),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),

@@ -36,8 +36,12 @@ the result, `{0: …}`, or `{}` of a void function, or a declared exception unde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
+
+from ...errors import LocalProtocolError
+from ...message import octets
 
 __all__ = ["CONTAINERS", "ELEMENTS", "Fields", "Struct", "StructLike", "TypedValue", "plain_struct", "plain_value"]
 
@@ -147,6 +151,55 @@ StructLike: TypeAlias = "Mapping[int, TypedValue] | Fields"
 def fields_of(struct: StructLike) -> Iterable[tuple[int, TypedValue]]:
     """A struct's fields, in order."""
     return struct if isinstance(struct, Fields) else struct.items()
+
+
+def read_uuid(data: bytes, start: int) -> str:
+    """The 16 bytes at `start` as RFC 9562 writes them. Raises IndexError where they are not all there."""
+    data[start + 15]
+    digits = data[start : start + 16].hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def write_uuid(value: Any) -> bytes:
+    """The 16 bytes of a uuid, from text, bytes or a `uuid.UUID`. Raises LocalProtocolError."""
+    try:
+        found = value if isinstance(value, bytes) else bytes.fromhex(str(value).replace("-", ""))
+    except ValueError:
+        found = b""
+    if len(found) != 16:
+        raise LocalProtocolError("thrift", 0, f"{value!r} is not a uuid")
+    return found
+
+
+def write_bytes(value: Any) -> bytes:
+    """What a string or binary holds, from bytes or text. Raises LocalProtocolError."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return octets(value)
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    raise LocalProtocolError("thrift", 0, f"{value!r} is neither bytes nor text")
+
+
+def container_codes(type: str) -> tuple[int, int, int]:
+    """The codes of a container's type and of its elements. Raises LocalProtocolError for what is none."""
+    found = CONTAINERS.get(type) or parse_type(type)
+    if found is None or found[0] not in (LIST, SET, MAP):
+        raise LocalProtocolError(
+            "thrift", 0, f"{type!r} is not a type; those that are: l7codec.protocols.thrift.values"
+        )
+    return found
+
+
+def write_checked(write: Callable[[Any, Callable[[bytes], None]], None], value: Any) -> bytes:
+    """What `write` writes of `value`. Raises LocalProtocolError where it is not of the shape described above."""
+    parts: list[bytes] = []
+    try:
+        write(value, parts.append)
+    except (struct.error, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise LocalProtocolError("thrift", 0, f"not a body of Thrift's: {error}") from None
+    return b"".join(parts)
 
 
 class _Typed:
