@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import selectors
 import socket
@@ -186,24 +187,29 @@ def make(client: Any, call: Call) -> None:
 # -- what that is in bytes, told by field ids -------------------------------------------------------------------------
 
 
-def by_ids(value: Any, kind: peers.Type) -> Any:
-    """A value as a body without an IDL has it; written for these tests, from the type that the IDL gives."""
+def by_ids(value: Any, kind: peers.Type, json: bool = False) -> Any:
+    """A value as a body without an IDL has it; written for these tests, from the type that the IDL gives.
+
+    The JSON protocol has binary in base64, which without an IDL cannot be told from text.
+    """
     name = TYPES[kind.code]
     if name == "struct":
         return {
-            number: (full_name(inner), by_ids(value[field], inner))
+            number: (full_name(inner), by_ids(value[field], inner, json))
             for number, (field, inner) in peers.fields(kind.of[0]).items()
             if field in value
         }
     if name in ("list", "set"):
-        return [element(item, kind.of[0]) for item in value]
+        return [element(item, kind.of[0], json) for item in value]
     if name == "map":
-        return [(element(key, kind.of[0]), element(item, kind.of[1])) for key, item in value.items()]
+        return [(element(key, kind.of[0], json), element(item, kind.of[1], json)) for key, item in value.items()]
+    if isinstance(value, bytes):
+        return base64.b64encode(value) if json else value
     return value.encode() if isinstance(value, str) else value
 
 
-def element(value: Any, kind: peers.Type) -> Any:
-    found = by_ids(value, kind)
+def element(value: Any, kind: peers.Type, json: bool) -> Any:
+    found = by_ids(value, kind, json)
     return (full_name(kind), found) if kind.code in (13, 14, 15) else found
 
 
@@ -218,17 +224,49 @@ TYPES = {
 }  # fmt: skip
 
 
-def arguments_by_ids(call: Call, service: str = "Everything") -> dict[int, Any]:
+def arguments_by_ids(call: Call, json: bool = False, service: str = "Everything") -> dict[int, Any]:
     struct = peers.arguments_of(getattr(peers.idl(), service), call.method)
-    found: dict[int, Any] = by_ids(call.arguments, peers.Type(12, (struct,)))
+    found: dict[int, Any] = by_ids(call.arguments, peers.Type(12, (struct,)), json)
     return found
 
 
-def result_by_ids(call: Call, service: str = "Everything") -> dict[int, Any]:
+def result_by_ids(call: Call, json: bool = False, service: str = "Everything") -> dict[int, Any]:
     struct = peers.result_of(getattr(peers.idl(), service), call.method)
     if isinstance(call.outcome, Thrown):
         values = {call.outcome.name: call.outcome.value}
     else:
         values = {} if call.outcome is None else {"success": call.outcome}
-    found: dict[int, Any] = by_ids(values, peers.Type(12, (struct,)))
+    found: dict[int, Any] = by_ids(values, peers.Type(12, (struct,)), json)
     return found
+
+
+# -- what it is with names --------------------------------------------------------------------------------------------
+
+
+def by_names(side: Side, call: Call, service: str = "Everything") -> dict[str, Any]:
+    """What a body has to read like with the IDL."""
+    found = getattr(peers.idl(), service)
+    if side is Side.CLIENT:
+        return {
+            name: _named(call.arguments[name], kind)
+            for name, kind in peers.fields(peers.arguments_of(found, call.method)).values()
+            if name in call.arguments
+        }
+    kinds = dict(peers.fields(peers.result_of(found, call.method)).values())
+    if isinstance(call.outcome, Thrown):
+        return {call.outcome.name: _named(call.outcome.value, kinds[call.outcome.name])}
+    return {} if call.outcome is None else {"success": _named(call.outcome, kinds["success"])}
+
+
+def _named(value: Any, kind: peers.Type) -> Any:
+    """Enums are named; sets are lists."""
+    if kind.code == 8 and kind.of:
+        return kind.of[0]._VALUES_TO_NAMES[value]
+    if kind.code == 12:
+        kinds = dict(peers.fields(kind.of[0]).values())
+        return {name: _named(item, kinds[name]) for name, item in value.items()}
+    if kind.code in (14, 15):
+        return [_named(item, kind.of[0]) for item in value]
+    if kind.code == 13:
+        return {_named(key, kind.of[0]): _named(item, kind.of[1]) for key, item in value.items()}
+    return value

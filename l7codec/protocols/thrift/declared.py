@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from ...errors import LocalProtocolError
+from .describe import APPLICATION_ERRORS
 
 __all__ = [
     "APPLICATION_EXCEPTION",
@@ -117,27 +118,16 @@ _UNRESOLVED: Final = Type("")
 """thriftpy2 leaves some types open that are used before their definition, in typedefs of containers. No bytes fit."""
 _STRUCT, _MAP, _SET, _LIST = 12, 13, 14, 15
 
-_REASONS: Final = (
-    "UNKNOWN",
-    "UNKNOWN_METHOD",
-    "INVALID_MESSAGE_TYPE",
-    "WRONG_METHOD_NAME",
-    "BAD_SEQUENCE_ID",
-    "MISSING_RESULT",
-    "INTERNAL_ERROR",
-    "PROTOCOL_ERROR",
-    "INVALID_TRANSFORM",
-    "INVALID_PROTOCOL",
-    "UNSUPPORTED_CLIENT_TYPE",
-)
 _REASON: Final = Enum(
-    "TApplicationExceptionType", dict(enumerate(_REASONS)), {name: number for number, name in enumerate(_REASONS)}
+    "TApplicationExceptionType",
+    dict(enumerate(APPLICATION_ERRORS)),
+    {name: number for number, name in enumerate(APPLICATION_ERRORS)},
 )
 
 APPLICATION_EXCEPTION: Final = StructType(
     "TApplicationException", Field(1, "message", _STRING), Field(2, "type", Type("i32", enum=_REASON))
 )
-"""What no IDL declares, since every server may send it; the names of its types are Apache's."""
+"""What no IDL declares, since every server may send it."""
 
 
 _SKIPPED: Final = re.compile(r"""/\*.*?\*/|(?://|\#)[^\n]*|"[^"\n]*"|'[^'\n]*'""", re.DOTALL)
