@@ -8,6 +8,7 @@ files called `common.thrift` could be taken for each other: here every reading h
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -48,9 +49,12 @@ def _load(path: str) -> Any:
             return parse(str(root), module_name=f"_l7codec_{next(_readings)}.{root.stem}_thrift")
         except (ThriftParserError, AssertionError, LookupError, TypeError, AttributeError) as error:
             # It means to raise the first; the others come up where a name leads to something else than is expected.
-            reason = str(error) or type(error).__name__
-            for original, copy in copies.items():
-                reason = reason.replace(str(copy), str(original))
+            originals = {str(copy): str(original) for original, copy in copies.items()}
+            reason = re.sub(
+                rf"{re.escape(folder)}[^\s'\"]*",
+                lambda found: originals.get(os.path.normpath(found[0]), found[0]),
+                str(error) or type(error).__name__,
+            )
             raise UsageError(f"--thrift-idl {path}: {reason}") from error
 
 

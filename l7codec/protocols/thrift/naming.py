@@ -200,7 +200,7 @@ class _Typing:
             return value
         if type.wire == "string":
             return self._string(type, value)
-        raise self._error("thriftpy2 has not found out the type; give the field by its id")
+        raise self._open()
 
     def _string(self, type: Type, value: Any) -> bytes:
         if isinstance(value, str):
@@ -228,6 +228,8 @@ class _Typing:
     def _container(self, type: Type, value: Any) -> list[Any]:
         if isinstance(value, str | bytes | bytearray | memoryview) or not isinstance(value, Iterable):
             raise self._wrong(type, value)
+        if not all(one.wire for one in type.elements):
+            raise self._open()
         if len(type.elements) == 1:
             return [self._element(type.elements[0], item) for item in value]
         key, item = type.elements
@@ -246,6 +248,9 @@ class _Typing:
     def _wrong(self, type: Type, value: Any) -> LocalProtocolError:
         name = type.enum.name if type.enum is not None else "binary" if type.binary else type.wire
         return self._error(f"{value!r:.60} is no {name}")
+
+    def _open(self) -> LocalProtocolError:
+        return self._error("thriftpy2 has not found out the type; give the field by its id")
 
     def _error(self, reason: str) -> LocalProtocolError:
         return LocalProtocolError("thrift", 0, f"{self._struct.name}.{self._field.name}: {reason}")
