@@ -70,7 +70,10 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object as it stands: names may repeat."""
 
 
-_LOADER: Final = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=lambda word: _bad(f"{word} is no number"))
+# Apache's Python library writes control characters as they are, which JSON forbids: `strict` would refuse them.
+_LOADER: Final = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_constant=lambda word: _bad(f"{word} is no number"), strict=False
+)
 
 
 def _bad(reason: str) -> NoReturn:
@@ -83,7 +86,7 @@ def read_head(data: bytes, start: int) -> tuple[int, bytes, int, int]:
     if found is None:
         raise BodyError("thrift", start, "not the head of a message in the JSON protocol")
     try:
-        name = json.loads(found[1]).encode()
+        name = json.loads(found[1], strict=False).encode()
     except (ValueError, UnicodeError):
         raise BodyError("thrift", start, "the method's name is not a JSON string") from None
     id = int(found[3])
