@@ -21,6 +21,7 @@ ENTRY_POINT_GROUP = "l7codec.codecs"
 _BUILTIN: Mapping[str, str] = {
     "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
+    "thrift": "l7codec.protocols.thrift:ThriftCodec",
 }
 
 _codecs: dict[str, type[Codec]] = {}

@@ -23,18 +23,22 @@ class Term(NamedTuple):
 
 VOCABULARY: Mapping[str, Term] = {
     # -- what is called, on what ------------------------------------------------------------------------------
-    "method": Term(str, ("redis",), "what is asked for: the command in upper case, container commands whole"),
-    "service": Term(str, (), "what is called: the name of the service or interface"),
+    "method": Term(
+        str, ("redis", "thrift"), "what is asked for: of Redis the command in upper case, container commands whole"
+    ),
+    "service": Term(str, ("thrift",), "what is called: the name of the service or interface"),
     "version": Term(str, (), "the version of the service"),
     "group": Term(str, (), "the group of the service, or the consumer group"),
     "keys": Term(tuple, ("redis",), "the keys that the command names, in order"),
     "topics": Term(tuple, (), "the topics that the request names, in order"),
-    "client_id": Term(str, (), "how the client names itself"),
-    "header.*": Term(object, (), "a header of the application's; a tuple if the name is repeated, else a string"),
+    "client_id": Term(str, ("thrift",), "how the client names itself"),
+    "header.*": Term(
+        object, ("thrift",), "a header of the application's; a tuple if the name is repeated, else a string"
+    ),
     # -- how it went ------------------------------------------------------------------------------------------
-    "status": Term(str, ("redis",), 'on responses: "ok" or "error"'),
-    "error.type": Term(str, ("redis",), "the error's own type"),
-    "error.message": Term(str, ("redis",), "the error's own text"),
+    "status": Term(str, ("redis", "thrift"), 'on responses: "ok" or "error"'),
+    "error.type": Term(str, ("redis", "thrift"), "the error's own type"),
+    "error.message": Term(str, ("redis", "thrift"), "the error's own text"),
     # -- the connection ---------------------------------------------------------------------------------------
     "peer.address": Term(str, (), "the transport's own peer"),
     "peer.port": Term(int, (), "the transport's own peer"),
@@ -55,6 +59,53 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.replication": Term(
         str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
     ),
+    # -- Thrift -----------------------------------------------------------------------------------------------
+    "thrift.transport": Term(str, ("thrift",), "unframed, framed, header, ttheader or twitter"),
+    "thrift.protocol": Term(str, ("thrift",), "binary, old_binary, compact, compact2 (fbthrift's) or json"),
+    "thrift.type": Term(str, ("thrift",), "call, oneway, reply or exception"),
+    "thrift.exception_field": Term(
+        int, ("thrift",), "on a reply that is a declared exception: the id of the field that holds it"
+    ),
+    "thrift.header_id": Term(int, ("thrift",), "the sequence id in THeader's or TTHeader's own header"),
+    "thrift.flags": Term(int, ("thrift",), "the flags in that header, if any is set"),
+    "thrift.transforms": Term(tuple, ("thrift",), "what was done to the payload: zlib, zstd, …, or a number"),
+    "thrift.acl_token": Term(str, ("thrift",), "the access token that TTHeader carries"),
+    "thrift.numbered_headers": Term(tuple, ("thrift",), 'of TTHeader, those that have no name: "99=value"'),
+    "thrift.trace_id": Term(str, ("thrift",), "of Finagle's header: 16 or 32 hexadecimal digits"),
+    "thrift.span_id": Term(str, ("thrift",), "of Finagle's header: 16 hexadecimal digits"),
+    "thrift.parent_span_id": Term(str, ("thrift",), "of Finagle's header: 16 hexadecimal digits"),
+    "thrift.sampled": Term(bool, ("thrift",), "of Finagle's header: whether the trace is kept"),
+    "thrift.dest": Term(str, ("thrift",), "of Finagle's header: where the client means the call to go"),
+    "thrift.transport_type": Term(str, ("thrift",), "of TTHeader: how the sender frames"),
+    "thrift.log_id": Term(str, ("thrift",), "of TTHeader: the id that log lines carry"),
+    "thrift.from_service": Term(str, ("thrift",), "of TTHeader: who calls"),
+    "thrift.from_cluster": Term(str, ("thrift",), "of TTHeader: the caller's cluster"),
+    "thrift.from_idc": Term(str, ("thrift",), "of TTHeader: the caller's data centre"),
+    "thrift.to_service": Term(str, ("thrift",), "of TTHeader: the service that is called"),
+    "thrift.to_cluster": Term(str, ("thrift",), "of TTHeader: the callee's cluster"),
+    "thrift.to_idc": Term(str, ("thrift",), "of TTHeader: the callee's data centre"),
+    "thrift.to_method": Term(str, ("thrift",), "of TTHeader: the method that is called"),
+    "thrift.env": Term(str, ("thrift",), "of TTHeader: the environment"),
+    "thrift.dest_address": Term(str, ("thrift",), "of TTHeader: the callee's address"),
+    "thrift.rpc_timeout": Term(str, ("thrift",), "of TTHeader: milliseconds for the call"),
+    "thrift.read_timeout": Term(str, ("thrift",), "of TTHeader: milliseconds for a read"),
+    "thrift.ring_hash_key": Term(str, ("thrift",), "of TTHeader: what consistent hashing hashes"),
+    "thrift.ddp_tag": Term(str, ("thrift",), "of TTHeader: the tag of a test environment"),
+    "thrift.with_mesh_header": Term(str, ("thrift",), "of TTHeader: whether a mesh header is wanted"),
+    "thrift.connect_timeout": Term(str, ("thrift",), "of TTHeader: milliseconds to connect"),
+    "thrift.span_context": Term(str, ("thrift",), "of TTHeader: the trace's context"),
+    "thrift.short_connection": Term(str, ("thrift",), "of TTHeader: whether the connection is closed after the call"),
+    "thrift.from_method": Term(str, ("thrift",), "of TTHeader: the method that calls"),
+    "thrift.stress_tag": Term(str, ("thrift",), "of TTHeader: the tag of a stress test"),
+    "thrift.msg_type": Term(str, ("thrift",), "of TTHeader: the message's type, a number"),
+    "thrift.http_content_type": Term(
+        str, ("thrift",), "of TTHeader: the content type of an HTTP request behind the call"
+    ),
+    "thrift.raw_ring_hash_key": Term(str, ("thrift",), "of TTHeader: what consistent hashing hashes, unhashed"),
+    "thrift.lb_type": Term(str, ("thrift",), "of TTHeader: how to balance"),
+    "thrift.cluster_shard_id": Term(str, ("thrift",), "of TTHeader: the shard of the cluster"),
+    "thrift.frame_type": Term(str, ("thrift",), "of TTHeader: what a stream's frame is, a number"),
+    "thrift.stream_timeout": Term(str, ("thrift",), "of TTHeader: milliseconds for a whole stream"),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),
     "proxy.command": Term(

@@ -137,6 +137,8 @@ def test_counts_through_a_hole(protocol: str, side: Side, data: st.DataObject) -
     extremes = [bytes_ for bytes_ in strategies.extremes(protocol, side, 60) if len(bytes_) < 2000]
     parts = [encode(message) for message in messages] + ([data.draw(st.sampled_from(extremes))] if extremes else [])
     whole = b"".join(parts)
+    if laws.run(protocol, side, [whole]).error is not None:  # messages that do not go together on one connection
+        whole = parts[0]
     start = data.draw(st.integers(0, len(whole)))
     count = data.draw(st.integers(1, max(len(whole) - start, 1)))
     laws.counts_through(protocol, side, whole, start, count, data.draw(st.sampled_from((1, 7, 1000))))

@@ -41,6 +41,7 @@ examples:
   l7codec decode --json mesh.pcapng | jq -r 'select(.latency > 0.01) | [.latency, .source] | @tsv'
   l7codec decode --protocol 7000=redis --protocol 7001=redis cluster.pcap
   l7codec decode --codec awesome.py mesh.pcapng      with a protocol that you have declared yourself
+  l7codec decode --json --body --thrift-idl orders.thrift mesh.pcapng
   l7codec decode --json --jobs 4 big.pcap > big.ndjson
   l7codec decode --filter method=GET --filter 'keys^=user:' mesh.pcapng
 
@@ -61,6 +62,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--body", action="store_true", help="show what the messages carry, too")
     parser.add_argument(
+        "--thrift-idl",
+        action="append",
+        default=[],
+        metavar="FILE.thrift",
+        help="show the bodies of Thrift messages with the names that this file declares; may be given several times",
+    )
+    parser.add_argument(
         "--jobs",
         type=int,
         default=1,
@@ -72,7 +80,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decode each file; returns the exit status."""
-    reading = Reading.of(arguments)
+    reading = replace(Reading.of(arguments), thrift_idl=tuple(arguments.thrift_idl))
     reading.load()
     chosen = Filter.of(arguments.filter)
     reading = replace(reading, addresses=chosen.addresses)

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..capture import MessageReader, read_messages
 from .codecs import load_codecs
+from .thrift_idl import load_idl
 
 __all__ = ["DIALECTS", "Reading", "add_dialect", "add_reading"]
 
@@ -35,6 +36,8 @@ class Reading:
     codecs: Sequence[str]
     addresses: bool = False
     """Whether messages have the connection's addresses in their metadata."""
+    thrift_idl: Sequence[str] = ()
+    """Files that give Thrift bodies their names."""
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Reading:
@@ -42,8 +45,9 @@ class Reading:
         return cls(dict(arguments.protocol), arguments.tunnels, tuple(arguments.codec))
 
     def load(self) -> None:
-        """Make the codecs known that `--codec` names."""
+        """Make the codecs known that `--codec` names, and what `--thrift-idl` names the meaning of."""
         load_codecs(self.codecs)
+        load_idl(self.thrift_idl)
 
     def open(self, path: str, shard: tuple[int, int] | None = None) -> MessageReader:
         """A reader of the messages in this file."""

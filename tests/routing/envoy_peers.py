@@ -237,8 +237,6 @@ def clusters_of(protocol: str, upstreams: dict[str, Upstream]) -> list[dict[str,
 @contextlib.contextmanager
 def running(filters: list[tuple[str, dict[str, Any]]]) -> Iterator[list[int]]:
     """Envoy with one listener for each (protocol of the upstream, network filter); gives the listeners' ports."""
-    path = envoy_path()
-    assert path is not None
     upstreams = {protocol: {name: Upstream(serve, name) for name in CLUSTERS} for protocol, serve in SERVERS.items()}
     ports = free_ports(len(filters))
     listeners = [
@@ -250,7 +248,21 @@ def running(filters: list[tuple[str, dict[str, Any]]]) -> Iterator[list[int]]:
         for number, (port, (_, network)) in enumerate(zip(ports, filters, strict=True))
     ]
     clusters = [one for protocol, held in upstreams.items() for one in clusters_of(protocol, held)]
-    config = {"static_resources": {"listeners": listeners, "clusters": clusters}}
+    try:
+        with envoy({"static_resources": {"listeners": listeners, "clusters": clusters}}, ports):
+            yield ports
+    finally:
+        for held in upstreams.values():
+            for upstream in held.values():
+                upstream.shutdown()
+                upstream.server_close()
+
+
+@contextlib.contextmanager
+def envoy(config: dict[str, Any], ports: list[int]) -> Iterator[None]:
+    """Envoy with this configuration, once it listens on all of these ports."""
+    path = envoy_path()
+    assert path is not None
     with tempfile.TemporaryDirectory() as folder:
         file, log = Path(folder, "envoy.json"), Path(folder, "envoy.log")
         file.write_text(json.dumps(config))
@@ -262,14 +274,10 @@ def running(filters: list[tuple[str, dict[str, Any]]]) -> Iterator[list[int]]:
             )
             try:
                 _wait(process, ports, log)
-                yield ports
+                yield
             finally:
                 process.terminate()
                 process.wait(20)
-                for held in upstreams.values():
-                    for upstream in held.values():
-                        upstream.shutdown()
-                        upstream.server_close()
 
 
 def _wait(process: subprocess.Popen[bytes], ports: list[int], log: Path) -> None:
