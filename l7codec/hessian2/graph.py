@@ -59,7 +59,7 @@ def equal(left: Any, right: Any) -> bool:
         if one is other:
             continue
         if not is_container(one) or not is_container(other):
-            if is_container(one) or is_container(other) or not one == other:
+            if is_container(one) or is_container(other) or one != other:
                 return False
             continue
         first, second = root(id(one)), root(id(other))
@@ -300,9 +300,10 @@ class Row(dict[str, Any]):
 def to_plain(root: Any) -> Any:
     """Any value as JSON data.
 
-    `{"$class": …}` with the fields; `{"$type": …, "$list": […]}` for a list with a type; `{"$type": …}` with the entries
-    for a map with one; `{"$map": [[key, value], …]}` where keys are not names; `{"$bytes": base64}`, `{"$date": ms}`,
-    `{"$float": "nan"}`. What comes more than once has an `"$id"` where it comes first, and is `{"$ref": id}` then.
+    `{"$class": …}` with the fields; `{"$type": …, "$list": […]}` for a list with a type, `{"$type": …}` with the
+    entries for a map with one; `{"$map": [[key, value], …]}` where keys are not names; `{"$bytes": base64}`,
+    `{"$date": ms}`, `{"$float": "nan"}`. What comes more than once has an `"$id"` the first time, and is
+    `{"$ref": id}` then.
     """
     again = _repeated(root)
     numbers: dict[int, int] = {}

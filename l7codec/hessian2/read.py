@@ -22,7 +22,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from .context import INT, USHORT, Context
 from .scalars import Date, JavaLong
 from .skip import skip
-from .values import JavaList, JavaMap, JavaObject, make_object
+from .values import JavaList, JavaMap, JavaObject
 
 SMALL: Final[tuple[Any, ...]] = tuple(
     tag - 0x90 if 0x80 <= tag < 0xC0 else JavaLong(tag - 0xE0) if 0xD8 <= tag < 0xF0 else None for tag in range(256)
@@ -46,8 +46,8 @@ _LONG: Final = struct.Struct(">q").unpack_from
 _DOUBLE: Final = struct.Struct(">d").unpack_from
 
 Frame = tuple[list[Any], int, int, Any, int]
-"""An open container: what it holds so far, how many are to come (negative: up to an end mark), what it is, the container
-itself, its number."""
+"""An open container: what it holds so far, how many are to come (negative: up to an end mark), what it is, itself, and
+its number."""
 
 
 class Reader:
@@ -312,6 +312,10 @@ def _close_map(context: Context, position: int, frame: Frame) -> Any:
     # Nobody has seen the dict: a reference to it, from inside, would have made it a JavaMap.
     holder = context.objects[number] = JavaMap(zip(keys, items[1::2], strict=True))
     return holder
+
+
+def _numbers(keys: list[Any]) -> int:
+    return sum([type(key) is not str and type(key) is not bytes for key in keys])
 
 
 def _make_graph(objects: list[Any], stack: list[Frame], frame: Frame) -> tuple[list[Any], int, Any]:

@@ -85,7 +85,12 @@ def encode(text: str) -> bytes:
         raw = b""  # a surrogate alone
     if raw and _FOUR.search(raw) is None:
         return raw
-    return _ASTRAL.sub(_pair, text).encode("utf-8", "surrogatepass")
+    return split_pairs(text).encode("utf-8", "surrogatepass")
+
+
+def split_pairs(text: str) -> str:
+    """Each character outside the Basic Multilingual Plane as its two surrogates."""
+    return _ASTRAL.sub(_pair, text)
 
 
 def _pair(match: re.Match[str]) -> str:

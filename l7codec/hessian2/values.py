@@ -40,7 +40,7 @@ class _Node:
         return graph.deep_copy(self, memo)
 
     def to_plain(self) -> Any:
-        """For JSON: `{"$class": …}`, `{"$type": …, "$list": […]}`; what comes again is `{"$ref": n}` to an `"$id": n`."""
+        """For JSON: `{"$class": …}`, `{"$type": …, "$list": […]}`, `{"$ref": n}` for what has the `"$id": n`."""
         return graph.to_plain(self)
 
 
