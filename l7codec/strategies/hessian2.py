@@ -98,12 +98,12 @@ def values() -> SearchStrategy[Any]:
     return trees() | graphs()
 
 
-# -- the many ways to write one -----------------------------------------------------------------------------------------
+# -- the many ways to write one ---------------------------------------------------------------------------------------
 
 
 @st.composite
 def encodings(draw: DrawFn) -> tuple[Any, bytes]:
-    """A value in which nothing comes twice, and bytes of it: any legal ones, few of them those that Java would write."""
+    """A value in which nothing comes twice, and bytes of it: any legal ones, few of them as Java would write."""
     value = draw(trees())
     return value, _Odd(draw).write(value)
 
@@ -118,7 +118,7 @@ class _Odd:
         self.classes: list[ClassDefinition] = []
 
     def write(self, value: Any) -> bytes:
-        self.value(value)
+        self.put_value(value)
         return bytes(self.out)
 
     def one(self, *forms: bytes | None) -> None:
@@ -127,31 +127,31 @@ class _Odd:
     def chance(self) -> bool:
         return self.draw(st.integers(0, 3)) == 0
 
-    def value(self, value: Any) -> None:
+    def put_value(self, value: Any) -> None:
         if self.chance():
-            self.define(ClassDefinition("unused", ["x"]))  # a definition may stand before any value
+            self.put_define(ClassDefinition("unused", ["x"]))  # a definition may stand before any value
         if isinstance(value, JavaObject):
-            self.object(value)
+            self.put_object(value)
         elif isinstance(value, list):
-            self.list(value)
+            self.put_list(value)
         elif isinstance(value, dict | JavaMap):
-            self.map(value)
+            self.put_map(value)
         elif isinstance(value, str):
-            self.string(value)
+            self.put_string(value)
         elif isinstance(value, bytes):
-            self.binary(value)
+            self.put_binary(value)
         elif isinstance(value, JavaLong):
-            self.long(value)
+            self.put_long(value)
         elif isinstance(value, Date):
-            self.date(value)
+            self.put_date(value)
         elif isinstance(value, float):
-            self.double(value)
+            self.put_double(value)
         elif value is None or isinstance(value, bool):
             self.out += {None: b"N", True: b"T", False: b"F"}[value]
         else:
-            self.int(value)
+            self.put_int(value)
 
-    def int(self, value: int) -> None:
+    def put_int(self, value: int) -> None:
         self.one(
             bytes([value + 0x90]) if -0x10 <= value < 0x30 else None,
             (value + 0xC800).to_bytes(2) if -0x800 <= value < 0x800 else None,
@@ -159,7 +159,7 @@ class _Odd:
             struct.pack(">Bi", 0x49, value),
         )
 
-    def long(self, value: int) -> None:
+    def put_long(self, value: int) -> None:
         self.one(
             bytes([value + 0xE0]) if -0x08 <= value < 0x10 else None,
             (value + 0xF800).to_bytes(2) if -0x800 <= value < 0x800 else None,
@@ -168,7 +168,7 @@ class _Odd:
             struct.pack(">Bq", 0x4C, value),
         )
 
-    def double(self, value: float) -> None:
+    def put_double(self, value: float) -> None:
         whole = int(value) if abs(value) < 0x8000 and value.is_integer() and str(value) != "-0.0" else None
         thousandths = round(value * 1000) if abs(value) < 2e6 and str(value) != "-0.0" else None
         self.one(
@@ -179,7 +179,7 @@ class _Odd:
             struct.pack(">Bd", 0x44, value),
         )
 
-    def date(self, value: Date) -> None:
+    def put_date(self, value: Date) -> None:
         minutes, rest = divmod(value.milliseconds, 60_000)
         self.one(
             struct.pack(">Bi", 0x4B, minutes) if not rest and -(2**31) <= minutes < 2**31 else None,
@@ -191,7 +191,7 @@ class _Odd:
         marks = sorted(self.draw(st.lists(st.integers(0, size), max_size=2))) if self.chance() else []
         return list(zip([0, *marks], [*marks, size], strict=True))
 
-    def string(self, value: str) -> None:
+    def put_string(self, value: str) -> None:
         units = _strings.split_pairs(value)
         pieces = self.cuts(len(units))
         for number, (start, end) in enumerate(pieces):
@@ -211,7 +211,7 @@ class _Odd:
                 )
             self.out += raw
 
-    def binary(self, value: bytes) -> None:
+    def put_binary(self, value: bytes) -> None:
         pieces = self.cuts(len(value))
         for number, (start, end) in enumerate(pieces):
             size = end - start
@@ -225,14 +225,14 @@ class _Odd:
                 )
             self.out += value[start:end]
 
-    def type(self, name: str) -> None:
+    def put_type(self, name: str) -> None:
         if name in self.types and not self.chance():
-            self.int(self.types.index(name))
+            self.put_int(self.types.index(name))
         else:
             self.types.append(name)
-            self.string(name)
+            self.put_string(name)
 
-    def list(self, value: list[Any]) -> None:
+    def put_list(self, value: list[Any]) -> None:
         typed = value.type if isinstance(value, JavaList) else None
         size = len(value)
         form = self.draw(st.sampled_from(["short", "fixed", "variable"] if size < 8 else ["fixed", "variable"]))
@@ -241,43 +241,43 @@ class _Odd:
         else:
             self.out += {"fixed": b"VX", "variable": b"UW"}[form][typed is None :][:1]
         if typed is not None:
-            self.type(typed)
+            self.put_type(typed)
         if form == "fixed":
-            self.int(size)
+            self.put_int(size)
         for item in value:
-            self.value(item)
+            self.put_value(item)
         if form == "variable":
             self.out += b"Z"
 
-    def map(self, value: dict[Any, Any] | JavaMap) -> None:
+    def put_map(self, value: dict[Any, Any] | JavaMap) -> None:
         typed = value.type if isinstance(value, JavaMap) else None
         self.out += b"H" if typed is None else b"M"
         if typed is not None:
-            self.type(typed)
+            self.put_type(typed)
         for key, item in value.items():
-            self.value(key)
-            self.value(item)
+            self.put_value(key)
+            self.put_value(item)
         self.out += b"Z"
 
-    def define(self, definition: ClassDefinition) -> None:
+    def put_define(self, definition: ClassDefinition) -> None:
         self.classes.append(definition)
         self.out += b"C"
-        self.string(definition.name)
-        self.int(len(definition.fields))
+        self.put_string(definition.name)
+        self.put_int(len(definition.fields))
         for field in definition.fields:
-            self.string(field)
+            self.put_string(field)
 
-    def object(self, value: JavaObject) -> None:
+    def put_object(self, value: JavaObject) -> None:
         if value.definition not in self.classes or self.chance():
-            self.define(value.definition)
+            self.put_define(value.definition)
         number = len(self.classes) - 1 - self.classes[::-1].index(value.definition)
         if number < 16 and not self.chance():
             self.out.append(0x60 + number)
         else:
             self.out += b"O"
-            self.int(number)
+            self.put_int(number)
         for item in value.values:
-            self.value(item)
+            self.put_value(item)
 
 
 def hostile() -> list[bytes]:

@@ -57,7 +57,7 @@ class _Check:
 
     def is_double(self, value: Any, said: Any, words: Any) -> bool:
         expected = float(said.replace("Infinity", "inf"))
-        return type(value) is float and (value == expected or math.isnan(value) and math.isnan(expected))
+        return type(value) is float and (value == expected or (math.isnan(value) and math.isnan(expected)))
 
     def is_str(self, value: Any, said: Any, words: Any) -> bool:
         return type(value) is str and value == said
