@@ -37,7 +37,7 @@ _SIMPLE: Final = b"(?:%b)" % b"|".join(
     ]
 )
 _MANY: Final = 16  # values that are tried at once
-_GROUP: Final = 5  # objects that are tried at once
+_GROUPS: Final = (16, 4, 1)  # objects of one class that are tried at once
 _FIELDS: Final = 24  # fields of one object that are tried at once
 
 
@@ -48,9 +48,10 @@ def _values(count: int) -> re.Pattern[bytes]:
 
 
 @functools.cache
-def _objects(fields: int) -> re.Pattern[bytes]:
-    """A group of objects of one class (its tag comes again) whose fields are simple."""
-    return re.compile(rb"([\x60-\x6f])%b{%d}+(?:\1%b{%d}+){%d}+" % (_SIMPLE, fields, _SIMPLE, fields, _GROUP - 1))
+def _objects(fields: int, count: int) -> re.Pattern[bytes]:
+    """So many objects of one class (its tag comes again) whose fields are simple."""
+    each = rb"%b{%d}+" % (_SIMPLE, fields)
+    return re.compile(rb"([\x60-\x6f])%b(?:\1%b){%d}+" % (each, each, count - 1))
 
 
 @functools.cache
@@ -67,13 +68,14 @@ def skip(context: Context, position: int) -> int:
     """
     data = context.data
     text = context.text
+    classes = context.classes
     sizes = SIZES
     known = len(context.objects)
     objects = known
     left = 1  # values to go; 0 or less: so many went by since the container began that an end mark closes
     pairs = False  # that container is a map
     outside: list[tuple[int, bool]] = []
-    luck = 2  # groups of objects that may be tried in vain: as many as were found, and two
+    luck = 2  # how often objects that follow one may be tried in vain: as often as they were there, and twice
     leads: dict[int, int] = {}  # of a class, how many of the first fields are likely to be simple
     found: re.Match[bytes] | None
     while True:
@@ -149,15 +151,29 @@ def skip(context: Context, position: int) -> int:
                 if lead and found is not None:
                     position = found.end()
                     count -= lead
-                while not count and luck and left > _GROUP + 1 and data[position] == tag:
-                    found = _objects(lead).match(data, position)
+                while not count and luck and left > _GROUPS[0] + 1 and data[position] == tag:
+                    found = _objects(lead, _GROUPS[0]).match(data, position)
                     if found is None:
                         luck -= 1
                         break
                     position = found.end()
-                    left -= _GROUP
-                    objects += _GROUP
+                    left -= _GROUPS[0]
+                    objects += _GROUPS[0]
                     luck += 1
+            elif number < 0 and count:
+                tag = data[position]
+                fields = len(classes[tag - 0x60].fields) if 0x60 <= tag < 0x60 + min(len(classes), 16) else 0
+                if 0 < fields <= _FIELDS and leads.get(tag - 0x60, fields) == fields:
+                    for group in _GROUPS:
+                        pattern = _objects(fields, group)
+                        while (
+                            count >= group
+                            and data[position] == tag
+                            and (found := pattern.match(data, position)) is not None
+                        ):
+                            position = found.end()
+                            count -= group
+                            objects += group
             if left <= 0 and count:  # a level of its own: the end mark of what is outside must not close it
                 outside.append((left, pairs))
                 left, pairs = 1, False
