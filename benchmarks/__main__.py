@@ -17,12 +17,28 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, hessian2, proxy, redis
+from . import decisions, declared, hessian2, proxy, redis, thrift
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
-PACKAGES = ("redis", "hiredis", "proxy-protocol", "python-hessian", "hessian-codec", "construct")
-MODULES = {"redis": redis, "proxy": proxy, "hessian2": hessian2, "declared": declared, "decisions": decisions}
+PACKAGES = (
+    "redis",
+    "hiredis",
+    "thriftpy2",
+    "thrift",
+    "python-hessian",
+    "hessian-codec",
+    "proxy-protocol",
+    "construct",
+)
+MODULES = {
+    "redis": redis,
+    "thrift": thrift,
+    "hessian2": hessian2,
+    "proxy": proxy,
+    "declared": declared,
+    "decisions": decisions,
+}
 
 
 def cases(size: int = SIZE) -> Iterator[Case]:

@@ -25,7 +25,8 @@ class _Special:
 class Pending:
     """Requests that wait for responses, for each asking side by id or in order.
 
-    A codec's `pair` opens and settles them. Iterating gives them, each asking side's oldest first.
+    A client that gives one request after the other the same id, 0 say, does not number them: those are answered in
+    order, too. A codec's `pair` opens and settles them. Iterating gives them, each asking side's oldest first.
     """
 
     # Nearly every request waits for one response: it stands in its queue as it is. What else is to be known of a few
@@ -37,6 +38,9 @@ class Pending:
         self._in_order: dict[Side, deque[Message]] = {side: deque() for side in Side}
         self._by_id: dict[Side, dict[int, Message | deque[Message]]] = {side: {} for side in Side}
         self._special: dict[int, _Special] = {}
+        self._last_id: dict[Side, int | None] = dict.fromkeys(Side)
+        self._same_id: dict[Side, int | None] = dict.fromkeys(Side)  # this side has used it twice in a row
+        self._unsure: set[tuple[Side, int]] = set()  # in use when bytes were lost: perhaps answered since
         self._count = 0
         self._given_up = dict.fromkeys(Side, 0)  # responses still owed to dropped requests
         self._overlapped = False  # some side has had two requests in flight
@@ -57,7 +61,8 @@ class Pending:
         if replies <= 0:
             return
         number = message.id
-        if number is None and self._lost:
+        numbered = number is not None and not self._is_same(message.side, number)
+        if self._lost and not numbered:
             self._overlapped = self._overlapped or (self._owed > 0 and not self._answers_lost)
             self._owed += replies
             return
@@ -78,6 +83,8 @@ class Pending:
         else:
             known = self._by_id[message.side]
             others = known.get(number)
+            if others is not None and not numbered:
+                self._overlapped = True
             if others is None:
                 known[number] = message
             elif isinstance(others, Message):  # the same id is in use already
@@ -86,18 +93,32 @@ class Pending:
                 others.append(message)
         self._count += 1
 
+    def _is_same(self, side: Side, number: int) -> bool:
+        """Whether this side gives one request after the other this id."""
+        last = self._last_id[side]
+        self._last_id[side] = number
+        if number == self._same_id[side]:
+            return True
+        if number != last:
+            return False
+        self._same_id[side] = number
+        if (side, number) in self._unsure:  # who answers what is not known any more
+            self._give_up(side, number)
+            self._lost = self._answers_lost = True
+        return True
+
     def settle(self, response: Message) -> Message | None:
         """The request that `response` answers: by its id, else the asking side's oldest. None where none is known."""
         asking = response.side.other
         number = response.id
-        if number is None:
+        if number is None or number == self._same_id[asking]:
             if self._lost:
                 self._owed = max(self._owed - 1, 0)
                 return None
             if self._given_up[asking]:
                 self._given_up[asking] -= 1
                 return None
-            queue = self._in_order[asking]
+            queue = self._among(asking, number)
             if not queue:
                 return None
             request = queue[0]
@@ -165,9 +186,10 @@ class Pending:
 
         That is also so where `request` itself no longer waits, because it has been answered or forgotten.
         """
-        if request.id is not None:
+        number = request.id
+        if number is not None and number != self._same_id[request.side]:
             return True
-        queue = self._in_order[request.side]
+        queue = self._among(request.side, number)
         return not queue or self._is(queue[0], request)
 
     def expect(self, asking: Side, replies: int) -> None:
@@ -191,7 +213,7 @@ class Pending:
     def _drop(self) -> None:
         """Give up the oldest request. Those behind it keep their places in the order."""
         for request in self:
-            if request.id is None:
+            if request.id is None or request.id == self._same_id[request.side]:
                 self._given_up[request.side] += self._replies(request)
             self._remove(request)
             self.dropped += 1
@@ -212,6 +234,12 @@ class Pending:
         found = self._by_id[side].get(number, ())
         return (found,) if isinstance(found, Message) else found
 
+    def _give_up(self, side: Side, number: int) -> None:
+        """Wait no longer for those of this id; their responses are owed."""
+        for request in tuple(self._among(side, number)):
+            self._owed += self._replies(request)
+            self._remove(request)
+
     def _remove(self, waiting: Message) -> None:
         number = waiting.id
         if number is None:
@@ -225,6 +253,8 @@ class Pending:
                 _take(queue, waiting)
                 if not queue:
                     del known[number]
+            if self._unsure and number not in known:
+                self._unsure.discard((waiting.side, number))
         self._count -= 1
         if self._special:
             self._special.pop(id(waiting), None)
@@ -253,6 +283,10 @@ class Pending:
             for request in queue:
                 self._special.pop(id(request), None)
             queue.clear()
+            same = self._same_id[asking]
+            if same is not None:
+                self._give_up(asking, same)
+        self._unsure = {(asking, number) for asking, known in self._by_id.items() for number in known}
         self._lost = True
         if side is Side.SERVER:
             self._answers_lost = True
