@@ -1,4 +1,4 @@
-"""Real Apache Dubbo, from `tests/interop/jvm/dubbo`: providers, consumers, and a relay between them that sees the bytes."""
+"""Real Apache Dubbo, from `tests/interop/jvm/dubbo`: providers, consumers, and a relay between them that looks on."""
 
 from __future__ import annotations
 
