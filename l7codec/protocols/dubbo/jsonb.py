@@ -12,6 +12,7 @@ https://github.com/alibaba/fastjson2/wiki/jsonb_format_cn
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import struct
 from collections.abc import Callable, Iterable
@@ -354,7 +355,7 @@ _ENCODINGS: Final = {
 }
 
 for _encoding in _ENCODINGS.values():
-    b"".decode(_encoding)  # now: decoding must read no file, not even a module of Python's own
+    codecs.lookup(_encoding)  # now: decoding must read no file, not even a module of Python's own
 
 _Leaf = Callable[[_Decoder, bytes, int], tuple[Any, int]]
 

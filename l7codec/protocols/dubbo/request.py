@@ -233,7 +233,12 @@ def body_of(values: Values) -> dict[str, Any]:
         entries(attachments, at)
     if values.references:  # arguments that share something are walked once, not once for each
         arguments = JavaList(arguments)
-    body = {"dubbo_version": head.protocol_version, "path": head.path, "version": head.version, "method": head.method}
+    body: dict[str, Any] = {
+        "dubbo_version": head.protocol_version,
+        "path": head.path,
+        "version": head.version,
+        "method": head.method,
+    }
     if head.argument_count is not None:
         body["argument_count"] = head.argument_count
     if head.descriptor is not None or head.argument_count is None:
