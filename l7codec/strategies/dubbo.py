@@ -200,7 +200,7 @@ def conversations(draw: DrawFn) -> list[Message]:
         asks = bool(message.raw[2] & REQUEST) if heartbeat else message.kind is Kind.REQUEST
         if message.kind is Kind.RESPONSE or (heartbeat and not asks):
             asked = [one for one in waiting if one.side is not message.side]
-            if asked and draw(st.integers(0, 1)):
+            if asked and bool(draw(st.booleans())):
                 id = draw(st.sampled_from(asked)).id
                 message = _one(message.side, dubbo.DubboCodec.encode(message, {"id": id}))
             message.request = next((one for one in asked if one.id == message.id), None)
