@@ -91,6 +91,8 @@ class JsonbValues:
 
     def integer(self) -> int | None:
         """Read the next value if it is an int; else None, and it stays."""
+        if self.at_end:
+            return None
         tag = self._data[self._bounds()[0]]
         if not (tag >= 0xF0 or tag <= 0x48 or tag in (0xBC, 0xBD)):
             return None

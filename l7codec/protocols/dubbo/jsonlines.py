@@ -77,6 +77,8 @@ class JsonLines:
 
     def integer(self) -> int | None:
         """Read the next value if it is a small int; else None, and it stays."""
+        if self.at_end:
+            return None
         end, after = self._line()
         if _INTEGER.fullmatch(self._data, self.offset, end) is None:
             return None

@@ -2,7 +2,7 @@
 
     status 20     flag · value or exception · attachments
                   0 exception, 1 value, 2 null; 3, 4, 5 the same with attachments
-    any other     a string
+    any other     a string; Envoy writes a flag before it, for which Java's reader takes it
 
 A provider sends attachments to who asked in protocol version 2.0.2 to 2.0.99 (`Version.isSupportResponseAttachment`);
 older consumers do not know the flags.
@@ -43,6 +43,7 @@ def describe(metadata: Metadata, status: int, values: Values, limits: Limits) ->
     if status != OK:
         metadata["status"] = "error"
         metadata["error.type"] = STATUSES.get(status, str(status))
+        values.integer()
         if not values.at_end and (text := values.string()):
             metadata["error.message"] = text
         return
@@ -83,7 +84,9 @@ def _describe_exception(metadata: Metadata, thrown: Any) -> None:
 def body_of(status: int, values: Values) -> dict[str, Any]:
     """All of it: the flag and what it announces, or the error."""
     if status != OK:
-        return {"error": None if values.at_end else values.string()}
+        stray = values.integer()
+        error = {} if stray is None else {"flag": stray}
+        return {**error, "error": None if values.at_end else values.string()}
     flag = _flag(values)
     body: dict[str, Any] = {"flag": flag}
     kind = flag % WITH_ATTACHMENTS
@@ -102,7 +105,7 @@ def write(serialization: str, status: int, body: Mapping[str, Any]) -> bytes:
         error = body.get("error")
         if not isinstance(error, str | None):
             raise LocalProtocolError("dubbo", 0, "an error is text")
-        return write_values(serialization, [error])
+        return write_values(serialization, [*([body["flag"]] if "flag" in body else []), error])
     flag = body.get("flag")
     if type(flag) is not int or not 0 <= flag <= NULL + WITH_ATTACHMENTS:
         raise LocalProtocolError("dubbo", 0, "a response has a flag from 0 to 5")
