@@ -17,17 +17,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, dubbo, proxy, redis
+from . import decisions, declared, dubbo, hessian2, proxy, redis
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
-PACKAGES = ("redis", "hiredis", "proxy-protocol", "construct")
+PACKAGES = ("redis", "hiredis", "proxy-protocol", "python-hessian", "hessian-codec", "construct")
+MODULES = {
+    "redis": redis,
+    "proxy": proxy,
+    "hessian2": hessian2,
+    "dubbo": dubbo,
+    "declared": declared,
+    "decisions": decisions,
+}
 
 
 def cases(size: int = SIZE) -> Iterator[Case]:
     """Every case of every module, its name after the module's."""
-    modules = (("redis", redis), ("proxy", proxy), ("dubbo", dubbo), ("declared", declared), ("decisions", decisions))
-    for name, module in modules:
+    for name, module in MODULES.items():
         for case in module.cases(size):
             yield case._replace(name=f"{name}.{case.name}")
 

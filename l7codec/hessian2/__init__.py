@@ -34,6 +34,7 @@ from .values import ClassDefinition, Date, JavaList, JavaLong, JavaMap, JavaObje
 from .write import Writer
 
 __all__ = [
+    "BodyError",
     "ClassDefinition",
     "Date",
     "JavaList",

@@ -76,12 +76,12 @@ class ClassDefinition:
 
     @property
     def places(self) -> dict[str, int]:
-        """Field name to place; the first of several."""
+        """Field name to place; of several, the last, which is the one that Java keeps."""
         places = self._places
         if places is None:
             places = self._places = {}
             for place, name in enumerate(self.fields):
-                places.setdefault(name, place)
+                places[name] = place
         return places
 
     def __eq__(self, other: object) -> bool:

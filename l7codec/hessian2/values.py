@@ -74,7 +74,7 @@ class JavaObject(_Node):
         return list(zip(self.definition.fields, self.values, strict=True))
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The field of this name, the first of several; `default` where there is none."""
+        """The field of this name, the last of several; `default` where there is none."""
         place = self.definition.places.get(name)
         return default if place is None else self.values[place]
 

@@ -20,8 +20,9 @@ from .values import JavaList, JavaMap, JavaObject
 TEXT_CHUNK: Final = 0x8000
 """UTF-16 units in each chunk of a long string but the last: Java's."""
 
-BINARY_CHUNK: Final = 8192 - 3
-"""Bytes in each chunk of a long binary but the last: what fits Java's buffer."""
+BINARY_CHUNK: Final = 4096 - 3
+"""Bytes in each chunk of a long binary but the last: what fits the buffer of Dubbo's hessian-lite. (Caucho's is twice
+as long.)"""
 
 _INT: Final = struct.Struct(">Bi").pack
 _LONG: Final = struct.Struct(">Bq").pack
