@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, hessian2, proxy, redis, thrift
+from . import decisions, declared, dubbo, hessian2, proxy, redis, thrift
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
@@ -28,12 +28,18 @@ PACKAGES = (
     "thrift",
     "python-hessian",
     "hessian-codec",
+    "kio",
+    "kafka-python",
+    "aiokafka",
+    "aioquic",
+    "scapy",
     "proxy-protocol",
     "construct",
 )
 MODULES = {
     "redis": redis,
     "thrift": thrift,
+    "dubbo": dubbo,
     "hessian2": hessian2,
     "proxy": proxy,
     "declared": declared,

@@ -24,21 +24,23 @@ class Term(NamedTuple):
 VOCABULARY: Mapping[str, Term] = {
     # -- what is called, on what ------------------------------------------------------------------------------
     "method": Term(
-        str, ("redis", "thrift"), "what is asked for: of Redis the command in upper case, container commands whole"
+        str,
+        ("dubbo", "redis", "thrift"),
+        "what is asked for: of Redis the command in upper case, container commands whole",
     ),
-    "service": Term(str, ("thrift",), "what is called: the name of the service or interface"),
-    "version": Term(str, (), "the version of the service"),
-    "group": Term(str, (), "the group of the service, or the consumer group"),
+    "service": Term(str, ("dubbo", "thrift"), "what is called: the name of the service or interface"),
+    "version": Term(str, ("dubbo",), "the version of the service"),
+    "group": Term(str, ("dubbo",), "the group of the service, or the consumer group"),
     "keys": Term(tuple, ("redis",), "the keys that the command names, in order"),
     "topics": Term(tuple, (), "the topics that the request names, in order"),
     "client_id": Term(str, ("thrift",), "how the client names itself"),
     "header.*": Term(
-        object, ("thrift",), "a header of the application's; a tuple if the name is repeated, else a string"
+        object, ("dubbo", "thrift"), "a header of the application's; a tuple if the name is repeated, else a string"
     ),
     # -- how it went ------------------------------------------------------------------------------------------
-    "status": Term(str, ("redis", "thrift"), 'on responses: "ok" or "error"'),
-    "error.type": Term(str, ("redis", "thrift"), "the error's own type"),
-    "error.message": Term(str, ("redis", "thrift"), "the error's own text"),
+    "status": Term(str, ("dubbo", "redis", "thrift"), 'on responses: "ok" or "error"'),
+    "error.type": Term(str, ("dubbo", "redis", "thrift"), "the error's own type"),
+    "error.message": Term(str, ("dubbo", "redis", "thrift"), "the error's own text"),
     # -- the connection ---------------------------------------------------------------------------------------
     "peer.address": Term(str, (), "the transport's own peer"),
     "peer.port": Term(int, (), "the transport's own peer"),
@@ -106,6 +108,19 @@ VOCABULARY: Mapping[str, Term] = {
     "thrift.cluster_shard_id": Term(str, ("thrift",), "of TTHeader: the shard of the cluster"),
     "thrift.frame_type": Term(str, ("thrift",), "of TTHeader: what a stream's frame is, a number"),
     "thrift.stream_timeout": Term(str, ("thrift",), "of TTHeader: milliseconds for a whole stream"),
+    # -- Dubbo ------------------------------------------------------------------------------------------------
+    "dubbo.protocol_version": Term(str, ("dubbo",), "on requests: the protocol's version, 2.0.2 nowadays"),
+    "dubbo.serialization": Term(str, ("dubbo",), "what the body is written in: hessian2, …; else its number"),
+    "dubbo.parameter_types": Term(tuple, ("dubbo",), "on requests: the types of the method's parameters"),
+    "dubbo.generic": Term(str, ("dubbo",), "$invoke, $invokeAsync or $echo, where the method was called through it"),
+    "dubbo.conflict": Term(
+        tuple, ("dubbo",), "path, version: said twice and differently; what the provider obeys is in service, version"
+    ),
+    "dubbo.status": Term(int, ("dubbo",), "on responses: the status; 20 is OK"),
+    "dubbo.event": Term(str, ("dubbo",), "heartbeat, readonly, writeable, mock, or what else an event says"),
+    "dubbo.telnet": Term(
+        str, ("dubbo",), "text instead of frames: the command that a person typed, or output, or prompt"
+    ),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),
     "proxy.command": Term(
