@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 
 from ...errors import LocalProtocolError
 from ...message import Metadata, MetadataValue
-from .crc32c import crc32c
+from ...crc32c import crc32c
 
 __all__ = [
     "CRC32C",
