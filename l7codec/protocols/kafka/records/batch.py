@@ -26,7 +26,7 @@ from .message_set import HEAD, least_size, read_inner, read_message, write_messa
 from .rows import SHORTEST, Headers, Row, read_rows, write_rows
 from .varint import WireError
 
-__all__ = ["DECOMPRESSED", "Batch", "Record", "batch", "message", "read_batch"]
+__all__ = ["DECOMPRESSED", "Batch", "Record", "as_record", "batch", "message", "read_batch"]
 
 DECOMPRESSED = 128 * 1024 * 1024
 """Bytes that one records field may hold once decompressed. librdkafka refuses what is larger than a whole message may
@@ -58,7 +58,7 @@ class Record(NamedTuple):
     offset: int = -1
 
 
-_as_record: Callable[[Row], Record] = partial(tuple.__new__, Record)
+as_record: Callable[[Row], Record] = partial(tuple.__new__, Record)
 
 
 class Batch:
@@ -181,37 +181,38 @@ class Batch:
 
     def __iter__(self) -> Iterator[Record]:
         """Its records. Raises BodyError where they are wrong, MissingExtra where the codec is not installed."""
-        return map(_as_record, self.rows(self._limit)[0])
+        return map(as_record, self.rows())
 
-    def rows(self, limit: int = DECOMPRESSED) -> tuple[Iterator[Row], int]:
-        """Its records as plain tuples, and how many bytes (`limit` at most) had to be decompressed for them."""
-        append_time = self.max_timestamp if self.attributes & _APPEND_TIME else None
+    def rows(self) -> Iterator[Row]:
+        """The same as plain tuples, `(key, value, headers, timestamp, offset)`: a fifth faster."""
+        return self.open(self._limit)[0]
+
+    def open(self, limit: int) -> tuple[Iterator[Row], int]:
+        """`rows`, and how many bytes (`limit` at most) had to be decompressed for them."""
         codec = self.attributes & _CODEC
-        if self.magic < 2:
-            return self._messages(codec, append_time, limit)
-        data, position = self._data, self._start + _ROWS
-        if codec:
-            data = self._decompress(codec, data[position : self._end], limit)
-            position = 0
+        if self.magic > 1:
+            data = self._data[self._start + _ROWS : self._end]
+            if codec:
+                data = self._decompress(codec, data, limit)
+            if self.count < 0 or self.count * SHORTEST > len(data):
+                raise self._wrong(f"{self.count} records in {len(data)} bytes")
+            fail = self._wrong_inside if codec else self._wrong_row
+            rows = read_rows(data, self.count, self.base_offset, self.base_timestamp, fail)
+            timestamp = self.max_timestamp
         else:
-            data = data[position : self._end]
-            position = 0
-        if self.count < 0 or self.count * SHORTEST > len(data):
-            raise self._wrong(f"{self.count} records in {len(data)} bytes")
-        rows = read_rows(data, position, self.count, self.base_offset, self.base_timestamp, append_time)
-        return self._guarded(rows, _ROWS if not codec else -1), len(data) if codec else 0
-
-    def _messages(self, codec: int, append_time: int | None, limit: int) -> tuple[Iterator[Row], int]:
-        try:
-            timestamp, key, value = read_message(self._data, self._start, self._end, self.magic)
-        except WireError as error:
-            raise self._wrong(error.reason, error.position - self._start) from None
-        if not codec:
-            return iter([(key, value, (), timestamp, self.base_offset)]), 0
-        if value is None:
-            raise self._wrong("a compressed message without a value")
-        data = self._decompress(codec, value, limit)
-        return self._guarded(read_inner(data, self.magic, self.base_offset, append_time), -1), len(data)
+            try:
+                timestamp, key, value = read_message(self._data, self._start, self._end, self.magic)
+            except WireError as error:
+                raise self._wrong(error.reason, error.position - self._start) from None
+            if not codec:
+                return iter([(key, value, (), timestamp, self.base_offset)]), 0
+            if value is None:
+                raise self._wrong("a compressed message without a value")
+            data = self._decompress(codec, value, limit)
+            rows = read_inner(data, self.magic, self.base_offset, self._wrong_inside)
+        if self.attributes & _APPEND_TIME and self.magic:
+            rows = ((key, value, headers, timestamp, offset) for key, value, headers, _, offset in rows)
+        return rows, len(data) if codec else 0
 
     def _decompress(self, codec: int, data: bytes, limit: int) -> bytes:
         try:
@@ -219,17 +220,14 @@ class Batch:
         except codecs.CompressionError as error:
             raise self._wrong(str(error)) from None
 
-    def _guarded(self, rows: Iterator[Row], shift: int) -> Iterator[Row]:
-        """`rows`, whose error says where in the message it is, or in what was decompressed."""
-        try:
-            yield from rows
-        except WireError as error:
-            if shift >= 0:
-                raise self._wrong(error.reason, shift + error.position) from None
-            raise self._wrong(f"byte {error.position} of what was compressed: {error.reason}") from None
-
     def _wrong(self, reason: str, position: int = 0) -> BodyError:
         return BodyError("kafka", self._at + self._start + position, reason)
+
+    def _wrong_row(self, position: int, reason: str) -> BodyError:
+        return self._wrong(reason, _ROWS + position)
+
+    def _wrong_inside(self, position: int, reason: str) -> BodyError:
+        return self._wrong(f"byte {position} of what was compressed: {reason}")
 
     # -- edits ----------------------------------------------------------------------------------------------------
 
@@ -474,7 +472,7 @@ def _replace_batch(
             if not old.log_append_time:
                 del kept["max_timestamp"]
         else:
-            rows = list(old.rows()[0])
+            rows = list(old.rows())
         kept["compression"] = old.compression if compression is None else compression
         return batch(rows, level=level, **{**kept, **fields})
     new = {**kept, **fields}

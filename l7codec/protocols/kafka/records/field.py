@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ....errors import L7Error
-from .batch import DECOMPRESSED, Batch, Record, _as_record, read_batch
+from .batch import DECOMPRESSED, Batch, Record, as_record, read_batch
 from .control import control_type
 
 __all__ = ["Records"]
@@ -44,9 +44,9 @@ class Records:
         limit = self.limit
         for batch in self._scan():
             if not batch.control:
-                rows, taken = batch.rows(limit)
+                rows, taken = batch.open(limit)
                 limit -= taken
-                yield from map(_as_record, rows)
+                yield from map(as_record, rows)
 
     def headers(self) -> Iterator[Batch]:
         """The batches one by one, as `batches` has them all."""
@@ -91,9 +91,9 @@ class Records:
                 row = batch.header()
                 batches.append(row)
                 try:
-                    rows, taken = batch.rows(limit)
+                    rows, taken = batch.open(limit)
                     limit -= taken
-                    row["records"] = [_plain(record, batch.control) for record in map(_as_record, rows)]
+                    row["records"] = [_plain(record, batch.control) for record in map(as_record, rows)]
                 except L7Error as error:
                     row["records"] = None
                     row["error"] = str(error)

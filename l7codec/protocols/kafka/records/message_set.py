@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-from .rows import Row
+from .rows import Failure, Row
 from .varint import WireError
 
 __all__ = ["HEAD", "least_size", "read_inner", "read_message", "write_message", "write_messages"]
@@ -21,9 +21,9 @@ __all__ = ["HEAD", "least_size", "read_inner", "read_message", "write_message", 
 HEAD = struct.Struct(">qiIbb")
 """Offset, size, crc, magic, attributes."""
 _TIME = struct.Struct(">q")
+_OFFSET = _TIME
 _LEAST = {0: 14, 1: 22}  # of `size`: nothing but the fields
 _COMPRESSED = 7
-_APPEND_TIME = 8
 
 
 def least_size(magic: int) -> int:
@@ -55,16 +55,28 @@ def _field(data: bytes, position: int, end: int) -> tuple[bytes | None, int]:
     return data[position : position + length], position + length
 
 
-def read_inner(data: bytes, magic: int, outer_offset: int, append_time: int | None) -> Iterator[Row]:
-    """The messages of a compressed message, uncompressed. Raises WireError.
+def read_inner(data: bytes, magic: int, outer_offset: int, fail: Failure) -> Iterator[Row]:
+    """The messages of a compressed message, uncompressed. Raises what `fail` makes of a position and a reason.
 
     Offsets of format 1 count from what makes the last one the outer message's; all must be seen before the first is
     known.
     """
-    offsets = []
-    position = 0
+    try:
+        spans, last = _spans(data, magic)
+        base = outer_offset - last if magic else 0
+        for start, end in spans:
+            timestamp, key, value = read_message(data, start, end, magic)
+            (offset,) = _OFFSET.unpack_from(data, start)
+            yield key, value, (), timestamp, base + offset
+    except WireError as error:
+        raise fail(error.position, error.reason) from None
+
+
+def _spans(data: bytes, magic: int) -> tuple[list[tuple[int, int]], int]:
+    """Where each message begins and ends, and the offset that the last one bears."""
+    spans: list[tuple[int, int]] = []
+    offset = position = 0
     size = len(data)
-    spans = []
     while position < size:
         if size - position < HEAD.size:
             raise WireError(position, "a message inside a compressed one ends early")
@@ -76,16 +88,11 @@ def read_inner(data: bytes, magic: int, outer_offset: int, append_time: int | No
         end = position + 12 + length
         if length < _LEAST[magic] or end > size:
             raise WireError(position, f"a message of {length} bytes where {size - position - 12} are left")
-        offsets.append(offset)
-        spans.append(position)
+        spans.append((position, end))
         position = end
-    if not offsets:
+    if not spans:
         raise WireError(0, "a compressed message without messages in it")
-    base = outer_offset - offsets[-1] if magic else 0
-    spans.append(size)
-    for index, offset in enumerate(offsets):
-        timestamp, key, value = read_message(data, spans[index], spans[index + 1], magic)
-        yield key, value, (), timestamp if append_time is None else append_time, base + offset
+    return spans, offset
 
 
 def write_message(

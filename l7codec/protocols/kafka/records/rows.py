@@ -3,109 +3,112 @@
     length varint · attributes int8 · timestamp delta varlong · offset delta varint · key length varint, key ·
     value length varint, value · header count varint · headers: key length varint, key, value length varint, value
 
-The numbers are zigzag varints: an odd first byte is a negative number, 1 is −1, which stands for null. This is hot, so
-that numbers of one byte are read in place.
+The numbers are zigzag varints: where the lowest bit is set they are negative, and 1 is −1, which stands for null. This
+is hot, so that numbers of one byte (no bit of 129 is set: neither negative nor longer) and of two are read in place.
+A length that lies is found where the fields do not end where their record does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from ....message import octets
 from .varint import WireError, read_varint, read_varlong, varint
 
-__all__ = ["SHORTEST", "Headers", "Row", "read_rows", "write_rows"]
+__all__ = ["SHORTEST", "Failure", "Headers", "Row", "read_rows", "write_rows"]
 
 Headers: TypeAlias = "tuple[tuple[str, bytes | None], ...]"
 Row: TypeAlias = "tuple[bytes | None, bytes | None, Headers, int, int]"
 """Key, value, headers, timestamp, offset."""
+Failure: TypeAlias = Callable[[int, str], Exception]
+"""Makes an error of a position and a reason."""
 
 SHORTEST = 7
 """Bytes of a record without anything in it."""
 
 
-def read_rows(
-    data: bytes, position: int, count: int, base_offset: int, base_timestamp: int, append_time: int | None
-) -> Iterator[Row]:
-    """The `count` records from `position` on, which must end where `data` does. Raises WireError.
-
-    `append_time` is the timestamp of all of them where the broker has set it.
-    """
+def read_rows(data: bytes, count: int, base_offset: int, base_timestamp: int, fail: Failure) -> Iterator[Row]:
+    """The `count` records that `data` is. Raises what `fail` makes of a position and a reason."""
     size = len(data)
-    start = position
+    start = position = 0
     try:
         for _ in range(count):
             start = position
             number = data[position]
-            position += 1
-            if number > 127:
-                high = data[position]
-                if high < 128:
-                    number = number & 127 | high << 7
-                    position += 1
-                else:
-                    number, position = read_varint(data, position - 1)
-            stop = position + (number >> 1)
-            if number & 1 or stop > size:
-                raise WireError(start, _bad_length(number, size - position))
-            position += 1  # attributes: none are defined
-            number = data[position]
-            position += 1
-            if number > 127:
-                number, position = read_varlong(data, position - 1)
-            timestamp = base_timestamp + (number >> 1 ^ -(number & 1))
-            number = data[position]
-            position += 1
-            if number > 127:
-                number, position = read_varint(data, position - 1)
-            offset = base_offset + (number >> 1 ^ -(number & 1))
-            number = data[position]
-            position += 1
-            if number == 1:
-                key = None
+            if number < 128:
+                stop = position + 1 + (number >> 1)
+                position += 2  # and over the attributes, of which none are defined
+            elif (high := data[position + 1]) < 128:
+                stop = position + 2 + (number >> 1 & 63 | high << 6)
+                position += 3
             else:
-                if number > 127:
-                    number, position = read_varint(data, position - 1)
-                if number & 1:
-                    raise WireError(position, _bad_length(number, stop - position))
-                end = position + (number >> 1)
-                key = data[position:end]
-                position = end
-            number = data[position]
-            position += 1
-            if number == 1:
-                value = None
-            else:
-                if number > 127:
-                    high = data[position]
-                    if high < 128:
-                        number = number & 127 | high << 7
-                        position += 1
-                    else:
-                        number, position = read_varint(data, position - 1)
-                if number & 1:
-                    raise WireError(position, _bad_length(number, stop - position))
-                end = position + (number >> 1)
-                value = data[position:end]
-                position = end
-            headers: Headers = ()
-            if data[position]:
-                headers, position = _read_headers(data, position, stop)
-            else:
+                number, position = read_varint(data, position)
+                stop = position + (number >> 1)
                 position += 1
+            if number & 1 or stop > size:
+                raise WireError(start, "a record's length is not possible here")
+            number = data[position]
+            if not number & 129:
+                timestamp = base_timestamp + (number >> 1)
+                position += 1
+            elif not number & 1 and (high := data[position + 1]) < 128:
+                timestamp = base_timestamp + (number >> 1 & 63 | high << 6)
+                position += 2
+            else:
+                number, position = read_varlong(data, position)
+                timestamp = base_timestamp + (number >> 1 ^ -(number & 1))
+            number = data[position]
+            if not number & 129:
+                offset = base_offset + (number >> 1)
+                position += 1
+            elif not number & 1 and (high := data[position + 1]) < 128:
+                offset = base_offset + (number >> 1 & 63 | high << 6)
+                position += 2
+            else:
+                number, position = read_varint(data, position)
+                offset = base_offset + (number >> 1 ^ -(number & 1))
+            number = data[position]
+            if not number & 129:
+                end = position + 1 + (number >> 1)
+                key: bytes | None = data[position + 1 : end]
+            else:
+                key, end = _field(data, position)
+            position = end
+            number = data[position]
+            if not number & 129:
+                end = position + 1 + (number >> 1)
+                value: bytes | None = data[position + 1 : end]
+            elif not number & 1 and (high := data[position + 1]) < 128:
+                end = position + 2 + (number >> 1 & 63 | high << 6)
+                value = data[position + 2 : end]
+            else:
+                value, end = _field(data, position)
+            headers: Headers = ()
+            if data[end]:
+                headers, position = _read_headers(data, end, stop)
+            else:
+                position = end + 1
             if position != stop:
                 raise WireError(start, "a record's fields do not end where the record does")
-            yield key, value, headers, timestamp if append_time is None else append_time, offset
+            yield key, value, headers, timestamp, offset
+        if position != size:
+            raise WireError(position, f"{size - position} bytes are left over behind the last record")
+    except WireError as error:
+        raise fail(error.position, error.reason) from None
     except IndexError:
-        raise WireError(start, "a record ends early") from None
-    if position != size:
-        raise WireError(position, f"{size - position} bytes are left over behind the last record")
+        raise fail(start, "a record ends early") from None
 
 
-def _bad_length(number: int, left: int) -> str:
-    length = number >> 1 ^ -(number & 1)
-    return f"a length of {length}" if length < 0 else f"a record of {length} bytes where {left} are left"
+def _field(data: bytes, position: int) -> tuple[bytes | None, int]:
+    """A key or value of any length, and where it ends: behind `data` perhaps, which the record's end tells."""
+    number, start = read_varint(data, position)
+    if number == 1:
+        return None, start
+    if number & 1:
+        raise WireError(position, f"a length of {number >> 1 ^ -1}")
+    end = start + (number >> 1)
+    return data[start:end], end
 
 
 def _read_headers(data: bytes, position: int, stop: int) -> tuple[Headers, int]:
