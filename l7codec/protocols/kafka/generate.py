@@ -278,13 +278,12 @@ class _Walk:
     def struct(self, fields: Struct, mode: str, path: tuple[str, ...] = ()) -> str:
         source = self.source
         values: list[tuple[str, str]] = []
-        scope: dict[str, str] = {}
         for item in fields.fields:
             action = self.action(item, path)
             if action is None and mode == SKIP and not self.looks_into(item, path):
                 self.item(item, SKIP, path)
                 continue
-            value = self.visited(item, action, path, scope) if action is not None else self.item(item, mode, path)
+            value = self.visited(item, action, path) if action is not None else self.item(item, mode, path)
             if value is not None:
                 values.append((item.name, value))
         unknown = self.tags(fields, mode, path, values) if fields.flexible else None
@@ -312,8 +311,17 @@ class _Walk:
             for one in (*item.inner.fields, *item.inner.tags)
         )
 
-    def visited(self, item: Item, action: str, path: tuple[str, ...], scope: dict[str, str]) -> None:
-        """Read a field and do with it what the visitor says: {x} is its value, {p} and {e} where it stands."""
+    def needed(self, fields: Struct) -> Struct:
+        """The struct up to the last field that is looked at."""
+        if any(self.action(item, ()) is not None or self.looks_into(item, ()) for item in fields.tags):
+            return fields
+        looked = [self.action(item, ()) is not None or self.looks_into(item, ()) for item in fields.fields]
+        part = Struct((), fields.version, False)
+        part.fields = fields.fields[: len(looked) - looked[::-1].index(True)] if True in looked else []
+        return part
+
+    def visited(self, item: Item, action: str, path: tuple[str, ...]) -> None:
+        """Read a field and do with it what the visitor says: {x} is its value, {s} where it starts; it ends at p."""
         source = self.source
         source.settle()
         start = source.new("s")
@@ -321,9 +329,7 @@ class _Walk:
             source.line(f"{start}=p")
         value = self.item(item, READ, path)
         source.settle()
-        scope[item.name] = value or ""
-        names = {name: variable for name, variable in scope.items() if "{" + name + "}" in action}
-        for line in action.format(x=value, s=start, e="p", **names).split("\n"):
+        for line in action.format(x=value, s=start).split("\n"):
             source.line(line)
 
     # One field.
@@ -373,7 +379,7 @@ class _Walk:
         value = source.new()
         end = source.new("e")
         body = {
-            "string": f'T(d[p:{end}],"utf-8")',
+            "string": f'T(d[p:{end}],"utf-8"' + (")" if self.visitor is None else ',"surrogateescape")'),
             "bytes": f"d[p:{end}]",
             "records": f"{source.bind('R', Records)}(d[p:{end}])",
         }[item.type]
@@ -598,7 +604,7 @@ class _Walk:
             if mode == SKIP and enter is not None and self.looks_into(item, path):
                 source.line(enter.format(m=mark, p="p", e=end))
             if action is not None:
-                self.visited(item, action, path, {})
+                self.visited(item, action, path)
             else:
                 found = self.item(item, SKIP if mode == SKIP else READ, path)
                 source.settle()
@@ -692,12 +698,31 @@ def make_reader(fields: Struct, lazy: bool) -> Reader:
     return made
 
 
-def make_walker(fields: Struct, visitor: Visitor, head: str, result: str) -> Callable[..., Any]:
-    """A function of `head` that goes through a struct, does what the visitor says, and gives `result`."""
+def make_walker(
+    fields: Struct,
+    visitor: Visitor,
+    head: str,
+    before: str,
+    after: str,
+    header_tags: bool = False,
+    names: dict[str, Any] | None = None,
+) -> Callable[..., Any]:
+    """A function of `head` that goes through a struct as far as the visitor has something to do.
+
+    `before` and `after` are lines of code around it, `names` what they and the visitor's lines call. With `header_tags` the tagged fields of a header come first.
+    """
     source = Source()
-    _Walk(source, SKIP, visitor).struct(fields, SKIP)
+    source.names.update(names or {})
+    walk = _Walk(source, SKIP, visitor)
+    for line in before.splitlines():
+        source.line(line)
+    if header_tags:
+        walk.tags(Struct((), 0, True), SKIP, (), [])
+    walk.struct(walk.needed(fields), SKIP)
     source.settle()
-    source.line(f"return {result}")
+    source.line("if p>len(d):raise E")
+    for line in after.splitlines():
+        source.line(line)
     made: Callable[..., Any] = source.compile(head)
     return made
 
