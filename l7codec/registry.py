@@ -19,6 +19,7 @@ ENTRY_POINT_GROUP = "l7codec.codecs"
 """A package brings a codec by an entry point of this group: `awesome = "awesome_rpc.codec:AwesomeRPC"`."""
 
 _BUILTIN: Mapping[str, str] = {
+    "kafka": "l7codec.protocols.kafka:KafkaCodec",
     "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
 }
