@@ -23,7 +23,7 @@ from ...errors import BodyError, RemoteProtocolError
 from ...limits import Limits
 from ...message import Edits, Kind, Message, Metadata, Side
 from ...pending import Pending
-from .bodies import read_body, wrong_body
+from .bodies import read_body, read_data, wrong_body
 from .generate import FAULTS
 from .layout import name_of
 from .schema import API_NAMES, API_VERSIONS, api
@@ -38,6 +38,7 @@ RESPONSE: Final = Kind.RESPONSE
 ONEWAY: Final = Kind.ONEWAY
 
 PRODUCE: Final = 0
+ENVELOPE: Final = 58
 UNSUPPORTED_VERSION: Final = 35
 
 _HEAD: Final = struct.Struct(">ihhih").unpack_from  # size, api key, version, correlation id, length of the client id
@@ -174,7 +175,7 @@ class KafkaCodec(Codec):
             size, key, version, id, length = _HEAD(data, position)
             stop = position + 4 + size
             plan = known.get(key << 16 | version)
-            if plan is None or stop > end or size < 10 or size + 4 > limit or not session.plain(key, version):
+            if plan is None or stop > end or size < 10 or size + 4 > limit or key == ENVELOPE or not session.plain(key, version):
                 break
             raw = data[position:stop]
             metadata: Metadata = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
@@ -310,22 +311,21 @@ class KafkaCodec(Codec):
 
     @classmethod
     def sniff(cls, data: bytes, side: Side) -> Verdict:
-        """A client by a request's header; a server by a size and a correlation id, which prove little."""
+        """A client by a request's header, the better if it has a client id; a server's size and id prove little."""
         if side is CLIENT:
-            likely = looks_like_request(data, 0, _DEFAULT_LIMITS.message, first=True)
+            likely = looks_like_request(data, 0, _DEFAULT_LIMITS.message)
             if likely is None:
                 return Verdict(Answer.MORE)
-            return Verdict(Answer.YES, Confidence.TEXT) if likely else NO
-        if data[0] > 6:
+            if not likely:
+                return NO
+            named = len(data) > 14 and data[12] == 0 and data[13] > 0
+            return Verdict(Answer.YES, Confidence.TEXT if named else Confidence.LENGTH)
+        if data[:1] > b"\6":
             return NO
         if len(data) < 8:
             return Verdict(Answer.MORE)
         size, id = _ID(data)
-        if not 4 <= size <= _DEFAULT_LIMITS.message or not -1 <= id < 1 << 24:
-            return NO
-        if len(data) > 4 + size:
-            return NO  # the first answer is waited for before anything else is asked
-        return Verdict(Answer.YES, Confidence.HINT)
+        return Verdict(Answer.YES, Confidence.HINT) if 4 <= size <= _DEFAULT_LIMITS.message and id >= 0 else NO
 
 
 def describe_request(message: Message, values: int) -> tuple[BodyError | None, _Plan | None]:
@@ -353,7 +353,32 @@ def describe_request(message: Message, values: int) -> tuple[BodyError | None, _
         excess = plan.skim(raw, at, metadata, values)
     except FAULTS:
         return wrong_body(raw, key, version, False, at), plan
+    if key == ENVELOPE:
+        _open_envelope(message, values)
     return (BodyError("kafka", 0, excess) if excess else None), plan
+
+
+def _open_envelope(message: Message, values: int) -> None:
+    """Of a request that a broker passes on to the controller (KIP-590): it is the one inside that is obeyed."""
+    metadata = message.metadata
+    try:
+        body = message.body
+        data = body["request_data"]
+    except BodyError:  # the body says so when it is read
+        return
+    if len(data) < 8 or data[:2] == b"\0:":  # an envelope in an envelope: no broker writes one
+        return
+    inner = Message("kafka", REQUEST, CLIENT, {}, len(data).to_bytes(4, "big") + data)
+    describe_request(inner, values)
+    if "method" in inner.metadata:
+        metadata["kafka.envelope.method"] = inner.metadata["method"]
+    for name, value in inner.metadata.items():
+        metadata.setdefault(name, value)
+    try:
+        _, principal = read_data("DefaultPrincipalData", body["request_principal"] or b"")
+    except BodyError:  # a principal of an application's own making
+        return
+    metadata["kafka.principal"] = f"{principal['type']}:{principal['name']}"
 
 
 def describe_response(message: Message, key: int, version: int, values: int) -> BodyError | None:
@@ -400,11 +425,11 @@ def no_such_version(key: int, version: int) -> BodyError:
     return BodyError("kafka", 4 if key not in API_NAMES else 6, _no_such(key, version))
 
 
-def looks_like_request(data: bytes, at: int, limit: int, first: bool = False) -> bool | None:
+def looks_like_request(data: bytes, at: int, limit: int) -> bool | None:
     """Whether a request's header can stand at `at`; None if that takes more bytes.
 
     The key and the version must exist, the size must have room for the header, and the client id must be printable
-    ASCII, as all clients' are. `first`: it opens a connection; then only a few APIs come.
+    ASCII, as all clients' are.
     """
     have = len(data) - at
     size = int.from_bytes(data[at : at + 4], "big") << 8 * max(4 - have, 0)
@@ -416,7 +441,7 @@ def looks_like_request(data: bytes, at: int, limit: int, first: bool = False) ->
         return False
     if have >= 6:
         key = int.from_bytes(data[at + 4 : at + 6], "big")
-        if key not in API_NAMES or (first and key not in _OPENING):
+        if key not in API_NAMES:
             return False
     elif have == 5 and data[at + 4]:
         return False
@@ -440,8 +465,3 @@ def looks_like_request(data: bytes, at: int, limit: int, first: bool = False) ->
     if len(name) < length:
         return None
     return True
-
-
-_OPENING: Final = frozenset(key for key in API_NAMES)
-"""Proxies and pools may begin with any request."""
-

@@ -709,10 +709,9 @@ def make_walker(
 ) -> Callable[..., Any]:
     """A function of `head` that goes through a struct as far as the visitor has something to do.
 
-    `before` and `after` are lines of code around it, `names` what they and the visitor's lines call. With `header_tags` the tagged fields of a header come first.
+    `before` and `after` are lines of code around it, `names` what they and the visitor's lines call: capital letters, or what has no digit behind one letter. With `header_tags` the tagged fields of a header come first.
     """
     source = Source()
-    source.names.update(names or {})
     walk = _Walk(source, SKIP, visitor)
     for line in before.splitlines():
         source.line(line)
@@ -723,6 +722,7 @@ def make_walker(
     source.line("if p>len(d):raise E")
     for line in after.splitlines():
         source.line(line)
+    source.names.update(names or {})  # the visitor has added to them meanwhile
     made: Callable[..., Any] = source.compile(head)
     return made
 

@@ -14,7 +14,7 @@ from .layout import FORMATS, SIZES, TAGGED_FIELDS, ZERO_UUID, Item, Struct
 from .records import Records
 from .schema import Field
 
-__all__ = ["Wrong", "read", "read_varint", "uuid_bytes", "uuid_text", "varint", "write", "write_tags"]
+__all__ = ["Wrong", "read", "read_varint", "uuid_bytes", "uuid_text", "varint", "write", "write_item", "write_tags"]
 
 MAX_STRING: Final = 32767
 """Bytes of a string, in compact form too: Kafka's generated readers refuse longer ones."""
@@ -250,13 +250,14 @@ def _write_tags(fields: Struct, value: Mapping[str, Any], parts: list[bytes]) ->
 
 def _write_named(item: Item, value: Any, parts: list[bytes]) -> None:
     try:
-        _write_item(item, value, parts)
+        write_item(item, value, parts)
     except Wrong as wrong:
         wrong.path = item.name + (wrong.path if wrong.path.startswith("[") else f".{wrong.path}" if wrong.path else "")
         raise
 
 
-def _write_item(item: Item, value: Any, parts: list[bytes]) -> None:
+def write_item(item: Item, value: Any, parts: list[bytes]) -> None:
+    """Append a field's bytes. Raises Wrong."""
     if item.array:
         if value is None or isinstance(value, str | bytes | Mapping) or not hasattr(value, "__len__"):
             if value is not None or not item.nullable:
