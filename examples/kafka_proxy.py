@@ -50,6 +50,7 @@ class TenantProxy:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -59,9 +60,11 @@ class TenantProxy:
             await self._relay(reader, writer)
         except (OSError, ProtocolError) as error:
             print(f"closed: {error}")
+        except asyncio.CancelledError:  # `stop`: the connection ends here, and so does the task
+            pass
         finally:
             self._connections.discard(task)
-            writer.close()
+            await _close(writer)
 
     async def _relay(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         from_broker, to_broker = await asyncio.open_connection(*self.broker)
@@ -89,7 +92,13 @@ class TenantProxy:
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError, ProtocolError):
                 await asking
-            to_broker.close()
+            await _close(to_broker)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def readable(message: Message) -> bool:
