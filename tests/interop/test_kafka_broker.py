@@ -193,7 +193,7 @@ def test_kafka_python_produces_and_consumes(through: tuple[str, TenantProxy], co
     producer.close()
     settings = {"group_id": f"group-{topic}", "auto_offset_reset": "earliest"}
     consumer = KafkaConsumer(topic, bootstrap_servers=address, consumer_timeout_ms=PATIENCE * 1000, **settings)
-    found = [(one.key, one.value, one.headers) for one, _ in zip(consumer, ROWS, strict=False)]
+    found = [(one.key, one.value, one.headers) for _, one in zip(rows, consumer, strict=False)]
     consumer.commit()
     consumer.close()
     assert [(key, value, list(headers)) for key, value, headers in found] == rows
