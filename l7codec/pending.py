@@ -173,6 +173,11 @@ class Pending:
         queue = self._in_order[asking]
         return queue[0] if queue and not self._given_up[asking] else None
 
+    def find(self, asking: Side, id: int) -> Message | None:
+        """The request with this id that `asking` is answered next; None where none waits."""
+        waiting = self._among(asking, id)
+        return waiting[0] if waiting else None
+
     def asked(self, request: Message) -> Message:
         """What the caller handed to `send`, where `request`, just settled or next to be, is that with edits."""
         settled = self._settled

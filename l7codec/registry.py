@@ -20,6 +20,7 @@ ENTRY_POINT_GROUP = "l7codec.codecs"
 
 _BUILTIN: Mapping[str, str] = {
     "dubbo": "l7codec.protocols.dubbo:DubboCodec",
+    "kafka": "l7codec.protocols.kafka:KafkaCodec",
     "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
     "thrift": "l7codec.protocols.thrift:ThriftCodec",

@@ -25,22 +25,22 @@ VOCABULARY: Mapping[str, Term] = {
     # -- what is called, on what ------------------------------------------------------------------------------
     "method": Term(
         str,
-        ("dubbo", "redis", "thrift"),
+        ("dubbo", "kafka", "redis", "thrift"),
         "what is asked for: of Redis the command in upper case, container commands whole",
     ),
     "service": Term(str, ("dubbo", "thrift"), "what is called: the name of the service or interface"),
     "version": Term(str, ("dubbo",), "the version of the service"),
-    "group": Term(str, ("dubbo",), "the group of the service, or the consumer group"),
+    "group": Term(str, ("dubbo", "kafka"), "the group of the service, or the consumer group"),
     "keys": Term(tuple, ("redis",), "the keys that the command names, in order"),
-    "topics": Term(tuple, (), "the topics that the request names, in order"),
-    "client_id": Term(str, ("thrift",), "how the client names itself"),
+    "topics": Term(tuple, ("kafka",), "the topics that the request names, in order"),
+    "client_id": Term(str, ("kafka", "thrift"), "how the client names itself"),
     "header.*": Term(
         object, ("dubbo", "thrift"), "a header of the application's; a tuple if the name is repeated, else a string"
     ),
     # -- how it went ------------------------------------------------------------------------------------------
-    "status": Term(str, ("dubbo", "redis", "thrift"), 'on responses: "ok" or "error"'),
-    "error.type": Term(str, ("dubbo", "redis", "thrift"), "the error's own type"),
-    "error.message": Term(str, ("dubbo", "redis", "thrift"), "the error's own text"),
+    "status": Term(str, ("dubbo", "kafka", "redis", "thrift"), 'on responses: "ok" or "error"'),
+    "error.type": Term(str, ("dubbo", "kafka", "redis", "thrift"), "the error's own type"),
+    "error.message": Term(str, ("dubbo", "kafka", "redis", "thrift"), "the error's own text"),
     # -- the connection ---------------------------------------------------------------------------------------
     "peer.address": Term(str, (), "the transport's own peer"),
     "peer.port": Term(int, (), "the transport's own peer"),
@@ -121,6 +121,24 @@ VOCABULARY: Mapping[str, Term] = {
     "dubbo.telnet": Term(
         str, ("dubbo",), "text instead of frames: the command that a person typed, or output, or prompt"
     ),
+    # -- Kafka ------------------------------------------------------------------------------------------------
+    "kafka.api_key": Term(int, ("kafka",), "the API's number; `method` is its name"),
+    "kafka.api_version": Term(int, ("kafka",), "the version of the API that the message is written in"),
+    "kafka.acks": Term(int, ("kafka",), "of Produce: who must have the records before it is answered: -1, 0 or 1"),
+    "kafka.topic_ids": Term(tuple, ("kafka",), "the ids of topics, as Kafka prints them, where ids stand for names"),
+    "kafka.groups": Term(tuple, ("kafka",), "the groups that the request lists, in order"),
+    "kafka.transactional_id": Term(str, ("kafka",), "the transactional id, if the request names one"),
+    "kafka.transactional_ids": Term(tuple, ("kafka",), "the transactional ids that the request lists, in order"),
+    "kafka.replica_id": Term(int, ("kafka",), "the broker that fetches; absent where a consumer does"),
+    "kafka.client_software_name": Term(str, ("kafka",), "the client library, by its own account"),
+    "kafka.client_software_version": Term(str, ("kafka",), "the client library's version, by its own account"),
+    "kafka.mechanism": Term(str, ("kafka",), "the SASL mechanism that the client asks for"),
+    "kafka.principal": Term(str, ("kafka",), "who the client claims to be, which the server has yet to check"),
+    "kafka.sasl_token": Term(bool, ("kafka",), "a SASL token without a header, after SaslHandshake v0"),
+    "kafka.envelope.method": Term(str, ("kafka",), "what a request inside an Envelope asks for"),
+    "kafka.error_code": Term(int, ("kafka",), "the first error code in the response; `error.type` is its name"),
+    "kafka.throttle_time_ms": Term(int, ("kafka",), "how long the client is to pause, where it is to"),
+    "kafka.undecoded": Term(bool, ("kafka",), "a response whose request was not seen: nothing more can be read"),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),
     "proxy.command": Term(

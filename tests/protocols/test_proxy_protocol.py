@@ -17,11 +17,11 @@ import l7codec
 from l7codec import BodyError, Conversation, Kind, Limits, LocalProtocolError, RemoteProtocolError, Side, Stream
 from l7codec.buffer import ReceiveBuffer
 from l7codec.codec import NO, Answer, Codec, Confidence, Verdict
+from l7codec.crc32c import crc32c
 from l7codec.errors import LimitExceeded, TruncatedMessage
 from l7codec.message import Message
 from l7codec.protocols import proxy_protocol
 from l7codec.protocols.proxy_protocol import header, split_datagram, ssl_tlv
-from l7codec.protocols.proxy_protocol.crc32c import crc32c
 
 SIGNATURE = bytes.fromhex("0D0A0D0A 00 0D0A 51554954 0A")
 INNER = b"\x00GET / HTTP/1.1\r\n\r\n"

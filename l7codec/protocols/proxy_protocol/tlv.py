@@ -19,9 +19,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from ...crc32c import crc32c
 from ...errors import LocalProtocolError
 from ...message import Metadata, MetadataValue
-from .crc32c import crc32c
 
 __all__ = [
     "CRC32C",

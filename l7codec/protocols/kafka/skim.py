@@ -1,0 +1,210 @@
+"""Metadata, without reading bodies: generated functions that look at the few fields rules ask for and skip the rest.
+
+A skim goes no further than the last field it needs, so that what is wrong behind that is found only when the body is
+read. Skipping checks lengths all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from .generate import make_walker
+from .layout import ZERO_UUID, Item, layout
+from .plain import uuid_text
+from .schema import api
+
+__all__ = ["Skim", "principal_of", "skim_request", "skim_response"]
+
+Skim = Callable[[bytes, int, dict[str, Any], int], "str | None"]
+"""`(frame, body's start, metadata to add to, limit of a tuple)`; gives what passes the limit, or None."""
+
+METADATA: Final = 3
+FIND_COORDINATOR: Final = 10
+
+_RESOURCE: Final = """\
+if {x} is not None:
+ if rt==2:tp.append({x})
+ elif rt==3 or rt==32:gr.append({x})
+ elif rt==5:tx.append({x})"""
+"""Resource types of ACLs (ResourceType) and of configurations (ConfigResource): both have topics at 2."""
+
+_PLAIN: Final = {
+    ("acks",): 'm["kafka.acks"]={x}',
+    ("mechanism",): 'm["kafka.mechanism"]={x}',
+    ("client_software_name",): 'if {x}:m["kafka.client_software_name"]={x}',
+    ("client_software_version",): 'if {x}:m["kafka.client_software_version"]={x}',
+    ("auth_bytes",): "P({x},m)",
+    ("replica_id",): 'if {x}>=0:m["kafka.replica_id"]={x}',
+    ("replica_state", "replica_id"): 'if {x}>=0:m["kafka.replica_id"]={x}',
+}
+
+
+class _Request:
+    """What a request's skim looks at."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
+        plain = _PLAIN.get(path)
+        if plain is not None:
+            return plain
+        found = _topics(item)
+        if found is not None:
+            return found
+        if item.entity in ("group", "transactional_id") and item.type == "string":
+            several = "gr" if item.entity == "group" else "tx"
+            if item.array:
+                return f"{several}+={{x}} or ()"
+            if len(path) > 1:
+                return f"if {{x}} is not None:{several}.append({{x}})"
+            name = "group" if item.entity == "group" else "kafka.transactional_id"
+            return f'if {{x}} is not None:m["{name}"]={{x}}'
+        if item.name in ("resource_type", "resource_type_filter"):
+            return "rt={x}"
+        if item.name in ("resource_name", "resource_name_filter"):
+            return _RESOURCE
+        if self.key == FIND_COORDINATOR:
+            return {"key": "ck=[{x}]", "coordinator_keys": "ck={x}", "key_type": "kt={x}"}.get(item.name)
+        return None
+
+
+def _topics(item: Item) -> str | None:
+    if item.entity == "topic" and item.type == "string":
+        return "tp+={x} or ()" if item.array else "if {x} is not None:tp.append({x})"
+    if item.type == "uuid" and item.name in ("topic_id", "topic_ids"):
+        return "ti+={x} or ()" if item.array else "if {x}!=Z:ti.append({x})"
+    return None
+
+
+class _Response:
+    """What a response's skim looks at: topics, the first error code that is one, its text, throttling."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
+        if self.key == METADATA and len(path) > 2:  # a partition without a leader is no failure of the request
+            return None
+        if item.name == "error_code" and not item.array:
+            return "if {x} and not er:er={x}"
+        if path == ("throttle_time_ms",):
+            return 'if {x}:m["kafka.throttle_time_ms"]={x}'
+        if path == ("error_message",):
+            return 'if {x}:m["error.message"]={x}'
+        return _topics(item)
+
+
+_TUPLES: Final = (
+    ("tp", "topics", "tuple(tp)"),
+    ("ti", "kafka.topic_ids", "tuple([U(i) for i in ti])"),
+    ("gr", "kafka.groups", "tuple(gr)"),
+    ("tx", "kafka.transactional_ids", "tuple(tx)"),
+)
+
+
+def _store(names: str) -> str:
+    """Code that puts collected lists into the metadata."""
+    lines = ["r=None"]
+    for variable, key, made in _TUPLES:
+        if variable in names.split():
+            lines.append(f"if {variable}:")
+            lines.append(f" if len({variable})>L:r='{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
+            lines.append(f' else:m["{key}"]={made}')
+    return "\n".join(lines) + "\n"
+
+
+_ONE: Final = 'if len(gr)==1:m["group"]=gr[0]\nif len(tx)==1:m["kafka.transactional_id"]=tx[0]\n'
+_COORDINATOR: Final = """\
+if kt==0:gr+=ck
+elif kt==1:tx+=ck
+elif kt==2:gr+=[k.partition(":")[0] for k in ck]
+"""
+_STATUS: Final = """\
+if er:
+ m["status"]="error"
+ m["kafka.error_code"]=er
+ n=N(er)
+ if n:m["error.type"]=n
+else:m["status"]="ok"
+"""
+
+
+def skim_request(key: int, version: int) -> Skim:
+    """The skim of a request, from behind the client id on."""
+    known = api(key)
+    fields = layout(key, False, version)
+    text = f"{known.name} {_names(fields)}"
+    before = ["tp=[];ti=[]"]
+    after = ""
+    several = "tp ti"
+    if "group" in text or "transactional" in text or "resource_" in text or key == FIND_COORDINATOR:
+        before.append("gr=[];tx=[]")
+        several += " gr tx"
+    if "resource_" in text:
+        before.append("rt=0")
+    if key == FIND_COORDINATOR:
+        before.append("ck=[];kt=0")
+        after = _COORDINATOR
+    if "gr" in several:
+        after += _ONE
+    after += _store(several) + "return r"
+    return make_walker(
+        fields,
+        _Request(key),
+        "d,p,m,L",
+        "\n".join(before),
+        after,
+        header_tags=known.request_header(version) == 2,
+        names=_NAMES,
+    )
+
+
+def skim_response(key: int, version: int) -> Skim:
+    """The skim of a response, from behind the correlation id on."""
+    return make_walker(
+        layout(key, True, version),
+        _Response(key),
+        "d,p,m,L",
+        "tp=[];ti=[];er=0",
+        _STATUS + _store("tp ti") + "return r",
+        header_tags=api(key).response_header(version) == 1,
+        names=_NAMES,
+    )
+
+
+def _names(fields: Any) -> str:
+    """All names and entities in a struct."""
+    words = []
+    for item in (*fields.fields, *fields.tags):
+        words += [item.name, item.entity, _names(item.inner) if item.inner is not None else ""]
+    return " ".join(words)
+
+
+def error_name(code: int) -> str | None:
+    """What Kafka calls an error code."""
+    from .error_table import ERRORS
+
+    return ERRORS.get(code)
+
+
+def principal_of(token: bytes, metadata: dict[str, Any]) -> None:
+    """Who a SASL token says it is from: PLAIN (RFC 4616), SCRAM (RFC 5802), OAUTHBEARER's (RFC 7628) authzid.
+
+    What follows the name, a password or a proof, is not looked at.
+    """
+    name = b""
+    if token[:2] in (b"n,", b"y,", b"p="):  # a GS2 header
+        fields = token.split(b",", 3)
+        if len(fields) > 2 and fields[2].startswith(b"n="):
+            name = fields[2][2:].replace(b"=2C", b",").replace(b"=3D", b"=")
+        elif len(fields) > 1 and fields[1].startswith(b"a="):
+            name = fields[1][2:]
+    elif token.count(b"\0") == 2:
+        name = token.split(b"\0", 2)[1]
+    if name:
+        metadata["kafka.principal"] = name.decode("utf-8", "surrogateescape")
+
+
+_NAMES: Final = {"Z": ZERO_UUID, "U": uuid_text, "P": principal_of, "N": error_name, "tuple": tuple}
