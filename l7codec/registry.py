@@ -20,6 +20,7 @@ ENTRY_POINT_GROUP = "l7codec.codecs"
 
 _BUILTIN: Mapping[str, str] = {
     "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
+    "quic": "l7codec.protocols.quic:QuicCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
 }
 

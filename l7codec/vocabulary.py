@@ -33,8 +33,8 @@ VOCABULARY: Mapping[str, Term] = {
     "header.*": Term(object, (), "a header of the application's; a tuple if the name is repeated, else a string"),
     # -- how it went ------------------------------------------------------------------------------------------
     "status": Term(str, ("redis",), 'on responses: "ok" or "error"'),
-    "error.type": Term(str, ("redis",), "the error's own type"),
-    "error.message": Term(str, ("redis",), "the error's own text"),
+    "error.type": Term(str, ("quic", "redis"), "the error's own type"),
+    "error.message": Term(str, ("quic", "redis"), "the error's own text"),
     # -- the connection ---------------------------------------------------------------------------------------
     "peer.address": Term(str, (), "the transport's own peer"),
     "peer.port": Term(int, (), "the transport's own peer"),
@@ -42,9 +42,19 @@ VOCABULARY: Mapping[str, Term] = {
     "source.port": Term(int, ("proxy",), "the same"),
     "destination.address": Term(str, ("proxy",), "whom the connection was opened to"),
     "destination.port": Term(int, ("proxy",), "the same"),
-    "tls.sni": Term(str, ("proxy",), "the server name that the client asked for"),
-    "tls.alpn": Term(tuple, ("proxy",), "the application protocols that the client offered, or the one agreed on"),
-    "conversation": Term(int, (), "over datagrams: which of the conversations that one point observes, from 1"),
+    "tls.sni": Term(str, ("proxy", "quic"), "the server name that the client asked for"),
+    "tls.alpn": Term(
+        tuple, ("proxy", "quic"), "the application protocols that the client offered, or the one agreed on"
+    ),
+    "tls.versions": Term(tuple, ("quic",), "the versions of TLS that the client offered"),
+    "tls.ech": Term(bool, ("quic",), "the ClientHello has an encrypted one inside, or says so: tls.sni is the outer"),
+    "tls.early_data": Term(bool, ("quic",), "the client sends data before the handshake is over (0-RTT)"),
+    "tls.ja4": Term(str, ("quic",), "the JA4 fingerprint of the ClientHello"),
+    "tls.version": Term(str, ("quic",), "the version of TLS that the server chose"),
+    "tls.cipher": Term(str, ("quic",), "the cipher that the server chose"),
+    "tls.group": Term(str, ("quic",), "the group of the key exchange that the server chose"),
+    "tls.hello_retry": Term(bool, ("quic",), "the server asks for another ClientHello"),
+    "conversation": Term(int, ("quic",), "over datagrams: which of the conversations that one point observes, from 1"),
     # -- Redis ------------------------------------------------------------------------------------------------
     "redis.write": Term(bool, ("redis",), "the command may write"),
     "redis.slot": Term(int, ("redis",), "the cluster slot of all the command's keys, or of a redirection"),
@@ -55,6 +65,52 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.replication": Term(
         str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
     ),
+    # -- QUIC -------------------------------------------------------------------------------------------------
+    "quic.packet_type": Term(
+        str,
+        ("quic",),
+        "initial, 0rtt, handshake, retry, version_negotiation, 1rtt, stateless_reset, gquic, unknown (of a version"
+        " that is not known), trailing (bytes behind the last packet)",
+    ),
+    "quic.version": Term(int, ("quic",), "the version, where the packet names it"),
+    "quic.version_name": Term(str, ("quic",), "the same as text: v1, v2, draft-29, Q043, grease-0x…, 0x…"),
+    "quic.dcid": Term(str, ("quic",), "the destination connection id in hexadecimal; empty where it has no bytes"),
+    "quic.scid": Term(str, ("quic",), "the source connection id in hexadecimal; empty where it has no bytes"),
+    "quic.token_length": Term(int, ("quic",), "bytes of the token in an Initial or a Retry"),
+    "quic.fixed_bit": Term(bool, ("quic",), "false where the bit that all packets should have is clear (greased)"),
+    "quic.spin": Term(bool, ("quic",), "the spin bit of a short header"),
+    "quic.coalesced": Term(bool, ("quic",), "the packet shares its datagram with others"),
+    "quic.opened": Term(bool, ("quic",), "an Initial was opened with the keys of its connection, or could not be"),
+    "quic.packet_number": Term(int, ("quic",), "the packet number of an Initial that was opened"),
+    "quic.odcid": Term(
+        str, ("quic",), "the id that an Initial's keys come from; the one that a Retry of an old draft answers to"
+    ),
+    "quic.retry_valid": Term(bool, ("quic",), "whether a Retry's integrity tag is right"),
+    "quic.supported_versions": Term(tuple, ("quic",), "the versions that a Version Negotiation lists"),
+    "quic.available_versions": Term(tuple, ("quic",), "the versions that the client can speak, by its own word"),
+    "quic.error_code": Term(int, ("quic",), "the code of a CONNECTION_CLOSE in an Initial"),
+    "quic.side_guessed": Term(bool, ("quic",), "nothing seen so far proves which side is the client"),
+    "quic.by_path": Term(
+        bool,
+        ("quic",),
+        "no known connection id: the addresses alone say which conversation it is of; resets look so, too",
+    ),
+    "quic.lb_config": Term(int, ("quic",), "the configuration that quic.server_id was read by"),
+    "quic.server_id": Term(str, ("quic",), "the server that the destination connection id names (QUIC-LB)"),
+    "quic.tp.max_idle_timeout": Term(int, ("quic",), "milliseconds of silence after which the client gives up"),
+    "quic.tp.max_udp_payload_size": Term(int, ("quic",), "the largest datagram that the client takes"),
+    "quic.tp.initial_max_data": Term(int, ("quic",), "bytes that the client first grants on the connection"),
+    "quic.tp.initial_max_stream_data_bidi_local": Term(int, ("quic",), "bytes that it grants on a stream of its own"),
+    "quic.tp.initial_max_stream_data_bidi_remote": Term(int, ("quic",), "bytes that it grants on the server's"),
+    "quic.tp.initial_max_stream_data_uni": Term(int, ("quic",), "bytes that it grants on a one-way stream"),
+    "quic.tp.initial_max_streams_bidi": Term(int, ("quic",), "streams that the server may open"),
+    "quic.tp.initial_max_streams_uni": Term(int, ("quic",), "one-way streams that the server may open"),
+    "quic.tp.ack_delay_exponent": Term(int, ("quic",), "by which power of two the client's ACK delays count"),
+    "quic.tp.max_ack_delay": Term(int, ("quic",), "milliseconds that the client may wait with an ACK"),
+    "quic.tp.active_connection_id_limit": Term(int, ("quic",), "connection ids that the client stores"),
+    "quic.tp.max_datagram_frame_size": Term(int, ("quic",), "the largest DATAGRAM frame that the client takes"),
+    "quic.tp.disable_active_migration": Term(bool, ("quic",), "the client asks the server not to move"),
+    "quic.tp.grease_quic_bit": Term(bool, ("quic",), "the client takes packets whose fixed bit is clear"),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),
     "proxy.command": Term(
