@@ -165,8 +165,10 @@ class QuicCodec(DatagramCodec):
             metadata["quic.packet_type"] = "trailing"
             messages.append(Message("quic", _PACKET, side, metadata, data[start:], None, 0, error))
             break
-        for message in messages:
-            message.metadata["quic.coalesced"] = True
+        packets = messages if messages[-1].metadata["quic.packet_type"] != "trailing" else messages[:-1]
+        if len(packets) > 1:
+            for message in packets:
+                message.metadata["quic.coalesced"] = True
         return messages
 
     @staticmethod
@@ -300,7 +302,7 @@ class QuicCodec(DatagramCodec):
             anew = fits and not self._opener.available and _SERVER in near.lengths
             if not anew:
                 return near, _CLIENT, None
-        side, sure = _sender(header, path, opened is not None)
+        side, sure = self._sender(header, path, opened is not None)
         connection = self._table.open(header.version)
         connection.sure = sure
         if side is _CLIENT and (opened is not None or (kind in ("initial", "0rtt", UNKNOWN) and dcid)):
@@ -309,6 +311,17 @@ class QuicCodec(DatagramCodec):
         if dcid:
             self._table.learn(connection, dcid, side.other, path)
         return connection, side, opened
+
+    def _sender(self, header: Header, path: Hashable, opened: bool) -> tuple[Side, bool]:
+        """Who sent the first packet that is seen of a connection, and whether that is sure."""
+        if opened or header.type == "0rtt" or (header.type == "initial" and header.token[1]):
+            return _CLIENT, True
+        if header.type in ("retry", NEGOTIATED) or (header.type == "initial" and len(header.dcid) < _FIRST_ID):
+            return _SERVER, True
+        return self._guess(path), False
+
+    def _guess(self, path: Hashable) -> Side:
+        return self._table.sender(path) or _by_ports(path)
 
     # -- short headers --------------------------------------------------------------------------------------------
 
@@ -378,7 +391,7 @@ class QuicCodec(DatagramCodec):
     def _stranger(self, data: bytes, path: Hashable) -> tuple[Connection, Side, bytes | None]:
         """A packet of a connection whose beginning was not seen."""
         connection = self._table.open(V1)
-        side = _guess(path)
+        side = self._guess(path)
         length = self._length(data) if self._length is not None else None
         dcid: bytes | None = None
         if length is not None and 0 <= length <= MAX_ID and len(data) > length:
@@ -399,7 +412,7 @@ class QuicCodec(DatagramCodec):
         elif way is not None:
             connection, side = way.connection, way.side
         else:
-            connection, side = table.open(version), _CLIENT if version else _guess(path)
+            connection, side = table.open(version), _CLIENT if version else self._guess(path)
             connection.sure = bool(version)
         table.way(connection, side, path)
         if dcid:  # one id for both directions
@@ -516,19 +529,8 @@ def _is_google(version: int) -> bool:
     return version >> 24 == 0x51 and name_of(version)[:1] == "Q"
 
 
-def _sender(header: Header, path: Hashable, opened: bool) -> tuple[Side, bool]:
-    """Who sent the first packet that is seen of a connection, and whether that is sure."""
-    if opened or header.type == "0rtt":
-        return _CLIENT, True
-    if header.type in ("retry", NEGOTIATED) or (header.type == "initial" and len(header.dcid) < _FIRST_ID):
-        return _SERVER, True
-    if header.type == "initial":
-        return (_CLIENT, True) if header.token[1] else (_guess(path), False)
-    return _guess(path), False
-
-
-def _guess(path: Hashable) -> Side:
-    """By the ports, where the path has any: the server's is the one that is known, or lower; else the client it is."""
+def _by_ports(path: Hashable) -> Side:
+    """Who sends along a path whose ends are host and port: the client, unless from a server's port, or the lower."""
     try:
         source, destination = (end[1] for end in path)  # type: ignore[attr-defined]
     except (TypeError, ValueError, IndexError, KeyError):

@@ -123,6 +123,7 @@ class Table:
         self.ways: dict[Hashable, Way] = {}
         self._ids: dict[Hashable, Connection] = {}
         self._lengths: dict[int, int] = {}
+        self._listening: dict[Hashable, int] = {}  # addresses that clients send to: how many paths lead there
         self.longest_first: tuple[int, ...] = ()
         """Lengths of the ids that are known."""
 
@@ -140,7 +141,7 @@ class Table:
         if connection is None:
             return
         for path in connection.paths:
-            del self.ways[path]
+            self._drop(path)
         for key in connection.keys:
             del self._ids[key]
         for id in connection.ids:
@@ -202,12 +203,32 @@ class Table:
         before = self.ways.get(path)
         if before is not None:
             before.connection.paths.pop(path, None)
+            self._drop(path)
         way = self.ways[path] = Way(connection, side)
+        self._listen(path, side, 1)
         connection.paths[path] = None
         if len(connection.paths) > _PATHS:
             oldest, _ = connection.paths.popitem(last=False)
-            del self.ways[oldest]
+            self._drop(oldest)
         return way
+
+    def _drop(self, path: Hashable) -> None:
+        self._listen(path, self.ways.pop(path).side, -1)
+
+    def _listen(self, path: Hashable, side: Side, change: int) -> None:
+        server = _destination(path if side is _CLIENT else reverse(path))
+        count = self._listening.get(server, 0) + change
+        if count:
+            self._listening[server] = count
+        else:
+            del self._listening[server]
+
+    def sender(self, path: Hashable) -> Side | None:
+        """Who sends along a path that is new, if only one of its ends is known to have been a server; else None."""
+        there = _destination(path) in self._listening
+        if there is (_destination(reverse(path)) in self._listening):
+            return None
+        return _CLIENT if there else _SERVER
 
     def settle(self, connection: Connection, *, turn: bool) -> None:
         """It has turned out who the client is; `turn`: the other side than was guessed."""
@@ -216,7 +237,9 @@ class Table:
             way = self.ways[path]
             way.spins, way.prefix = None, b""
             if turn:
+                self._listen(path, way.side, -1)
                 way.side = way.side.other
+                self._listen(path, way.side, 1)
         if turn:
             connection.ids = {id: owner and owner.other for id, owner in connection.ids.items()}
             connection.lengths = {side.other: length for side, length in connection.lengths.items()}
