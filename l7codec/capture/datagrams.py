@@ -21,6 +21,7 @@ class Observer:
     def __init__(self, codec: type[DatagramCodec], limits: Limits | None) -> None:
         self.codec = codec
         created = codec(limits=limits)
+        self._codec = created
         self._datagrams = Datagrams(created)
         self._bound = created.limits.conversations
         self._times: OrderedDict[int, int] = OrderedDict()  # of requests, by `id()` of the message
@@ -38,6 +39,15 @@ class Observer:
                 if len(self._times) > self._bound:
                     self._times.popitem(last=False)
             yield message, latency
+
+    @property
+    def lacks(self) -> str | None:
+        """What its codec cannot read for want of an extra."""
+        return self._codec.lacks
+
+    def recognises(self, ends: Ends, piece: Piece) -> bool:
+        """Whether a datagram between addresses that are new goes on with a conversation that is followed."""
+        return self._codec.recognises(piece.data, (ends.source, ends.destination))
 
     def ends(self, ends: Ends, message: Message) -> Ends:
         """The ends of a message: its conversation keeps the number of the addresses it was first seen between."""

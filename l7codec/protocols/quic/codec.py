@@ -109,6 +109,14 @@ class QuicCodec(DatagramCodec):
             return []
         return self._long(data, path) if data[0] & 0x80 else [self._short(data, path)]
 
+    def recognises(self, data: bytes, path: Hashable) -> bool:
+        """Whether a packet with a short header goes to an id that is known, or to or from a server that is."""
+        if len(data) < SHORTEST or data[0] & 0xC0 != 0x40:
+            return False
+        table = self._table
+        ids = (data[1 : 1 + length] for length in table.longest_first)
+        return table.sender(path) is not None or any(table.by_id(id, path) is not None for id in ids)
+
     def forget_conversation(self, conversation: int) -> None:
         """Drop what is known of a conversation."""
         self._table.forget(conversation)
@@ -509,7 +517,9 @@ class QuicCodec(DatagramCodec):
             if header.version == NEGOTIATION:  # a client's ids are long enough to be no accident
                 good = len(header.dcid) + len(header.scid) >= _FIRST_ID and header.end > header.number
             else:
-                good = header.type != UNKNOWN or name_of(header.version)[:2] in ("Q0", "T0", "dr")
+                least = SHORTEST - 1 if header.type in ("initial", "0rtt", "handshake") else 0  # what a sample needs
+                good = header.type != UNKNOWN and header.end - header.number >= least
+                good = good or name_of(header.version)[:2] in ("Q0", "T0", "dr")
             return Verdict(Answer.YES, Confidence.MAGIC) if good else NO
         if public_header(data) is not None:
             return Verdict(Answer.YES, Confidence.TEXT)
