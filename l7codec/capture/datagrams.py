@@ -29,7 +29,10 @@ class Observer:
 
     def receive(self, ends: Ends, piece: Piece) -> Iterator[tuple[Message, int | None]]:
         """The messages of a datagram, each with its latency in nanoseconds. Raises RemoteProtocolError."""
-        for message in self._datagrams.receive_datagram(piece.data, (ends.source, ends.destination)):
+        messages = self._datagrams.receive_datagram(piece.data, (ends.source, ends.destination))
+        if piece.missing and messages:  # cut by the snap length: its last packet is
+            messages[-1].missing = piece.missing
+        for message in messages:
             latency = None
             if message.request is not None:
                 sent = self._times.get(id(message.request))

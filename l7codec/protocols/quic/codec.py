@@ -120,7 +120,6 @@ class QuicCodec(DatagramCodec):
     def forget_conversation(self, conversation: int) -> None:
         """Drop what is known of a conversation."""
         self._table.forget(conversation)
-        self._opener.forget(conversation)
 
     def _again(self, data: bytes, first: int, way: Way) -> list[Message] | None:
         """A datagram of one Handshake or 0-RTT packet with the ids of the one before: nearly all that are long.

@@ -10,7 +10,7 @@ an id is put down to its path's connection; on a new path too, it is the first o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from ...message import Metadata, Side
@@ -118,6 +118,8 @@ class Table:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.forgotten: Callable[[int], None] | None = None
+        """Who else keeps something of a connection, and must hear that it is dropped."""
         self._last = 0
         self.connections: OrderedDict[int, Connection] = OrderedDict()
         self.ways: dict[Hashable, Way] = {}
@@ -146,6 +148,8 @@ class Table:
             del self._ids[key]
         for id in connection.ids:
             self._count(len(id), -1)
+        if self.forgotten is not None:
+            self.forgotten(number)
 
     def _count(self, length: int, change: int) -> None:
         count = self._lengths.get(length, 0) + change

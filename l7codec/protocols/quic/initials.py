@@ -41,13 +41,14 @@ class Opener:
     def __init__(self, table: Table, values: int, follow: bool) -> None:
         self.available = protection.available()
         self._table = table
+        table.forgotten = self._forget
         self._values = values
         self._follow = follow
         self._keys: OrderedDict[tuple[int, bytes, Side], Keys] = OrderedDict()
         self._holding: OrderedDict[int, int] = OrderedDict()  # bytes held, by connection
         self._held = 0
 
-    def forget(self, number: int) -> None:
+    def _forget(self, number: int) -> None:
         """A connection is no longer followed."""
         self._held -= self._holding.pop(number, 0)
 
