@@ -10,13 +10,13 @@ an id is put down to its path's connection; on a new path too, it is the first o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Final
 
 from ...message import Metadata, Side
 from .handshake import CryptoStream
 
-__all__ = ["Connection", "Table", "Way", "reverse"]
+__all__ = ["Connection", "End", "Table", "Way", "reverse"]
 
 _CLIENT: Final = Side.CLIENT
 _SERVER: Final = Side.SERVER
@@ -36,23 +36,45 @@ _PATHS: Final = 16
 """Paths kept of a connection, both directions counted; the oldest goes. Clients move at will (RFC 9000 section 9)."""
 
 
+HELD: Final = 16 * 1024 * 1024
+"""Bytes of unfinished handshakes, of all connections together; the oldest is given up. Stops a sender that begins a
+long ClientHello on each of many connections and finishes none."""
+
+_NOTHING: Final[Metadata] = {}
+"""What a connection has said that has said nothing; never added to."""
+
+
+class End:
+    """What has been learnt of one side of a connection."""
+
+    __slots__ = ("base", "done", "largest", "length", "stream")
+
+    def __init__(self) -> None:
+        self.length = -1
+        """Of its ids; −1 until one was seen."""
+        self.largest = -1
+        """The highest packet number of its Initials."""
+        self.done = False
+        """Whether all that is to be read of its Initials has been."""
+        self.stream: CryptoStream | None = None
+        self.base = 0
+        """Where in its CRYPTO stream the handshake message begins that is put together."""
+
+
 class Connection:
     """What has been learnt of one connection."""
 
     __slots__ = (
-        "base",
-        "done",
+        "client",
         "first_id",
         "ids",
         "key_id",
         "keys",
-        "largest",
-        "lengths",
         "number",
         "paths",
         "retried",
         "said",
-        "streams",
+        "server",
         "sure",
         "version",
     )
@@ -67,27 +89,26 @@ class Connection:
         """What the Initials' keys come from: the same, or what a Retry put in its place."""
         self.ids: dict[bytes, Side | None] = {}
         """Whose each id is; None where both sides use it."""
-        self.keys: list[Hashable] = []
+        self.keys: tuple[Hashable, ...] = ()
         """Under which the table has it."""
-        self.lengths: dict[Side, int] = {}
-        """Of each side's own ids."""
-        self.paths: OrderedDict[Hashable, None] = OrderedDict()
+        self.paths: dict[Hashable, None] = {}
+        """Where it goes along, the oldest first."""
+        self.client = End()
+        self.server = End()
         self.sure = False
         """Whether it is known which side is the client."""
         self.retried = False
-        self.largest = {_CLIENT: -1, _SERVER: -1}
-        self.done = {_CLIENT: False, _SERVER: False}
-        """Whether all that is to be read of a side's Initials has been."""
-        self.streams: dict[Side, CryptoStream] = {}
-        self.base = {_CLIENT: 0, _SERVER: 0}
-        """Where in a side's CRYPTO stream the handshake message begins that is put together."""
-        self.said: Metadata = {}
+        self.said: Metadata = _NOTHING
         """What both hellos say."""
+
+    def end(self, side: Side) -> End:
+        """One side of it."""
+        return self.client if side is _CLIENT else self.server
 
     @property
     def held(self) -> int:
         """Bytes of unfinished handshake messages."""
-        return sum(stream.held for stream in self.streams.values())
+        return sum(end.stream.held for end in (self.client, self.server) if end.stream is not None)
 
 
 class Way:
@@ -109,7 +130,7 @@ class Way:
         """Version and ids of the latest packet with a long header and a length, as they stand …"""
         self.head: tuple[tuple[str, ...], int] = ((), 0)
         """… the types of packets in that version, where they end …"""
-        self.heads: Metadata = {}
+        self.heads: Metadata = _NOTHING
         """… and what there is to say of them."""
 
 
@@ -118,9 +139,10 @@ class Table:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.forgotten: Callable[[int], None] | None = None
-        """Who else keeps something of a connection, and must hear that it is dropped."""
         self._last = 0
+        self._holding: OrderedDict[int, int] = OrderedDict()  # bytes of unfinished handshakes, by connection
+        self.held = 0
+        """The same of all connections together."""
         self.connections: OrderedDict[int, Connection] = OrderedDict()
         self.ways: dict[Hashable, Way] = {}
         self._ids: dict[Hashable, Connection] = {}
@@ -148,8 +170,7 @@ class Table:
             del self._ids[key]
         for id in connection.ids:
             self._count(len(id), -1)
-        if self.forgotten is not None:
-            self.forgotten(number)
+        self.held -= self._holding.pop(number, 0)
 
     def _count(self, length: int, change: int) -> None:
         count = self._lengths.get(length, 0) + change
@@ -159,6 +180,23 @@ class Table:
             del self._lengths[length]
         if count in (0, 1):
             self.longest_first = tuple(sorted(self._lengths, reverse=True))
+
+    def hold(self, connection: Connection) -> None:
+        """Account for the bytes of a connection's unfinished handshake; too many of all together go, oldest first."""
+        number, held = connection.number, connection.held
+        self.held += held - self._holding.get(number, 0)
+        if held:
+            self._holding[number] = held
+        else:
+            self._holding.pop(number, None)
+        while self.held > HELD:
+            number, held = self._holding.popitem(last=False)
+            self.held -= held
+            oldest = self.connections.get(number)
+            if oldest is not None:
+                for end in (oldest.client, oldest.server):
+                    if end.stream is not None:
+                        end.stream.give_up("too many unfinished handshakes at once")
 
     # -- ids ------------------------------------------------------------------------------------------------------
 
@@ -177,7 +215,7 @@ class Table:
         key = id if len(id) >= _OWN else (id, _destination(path))
         if key not in self._ids and len(connection.keys) < _KEYS:
             self._ids[key] = connection
-            connection.keys.append(key)
+            connection.keys += (key,)
 
     def by_id(self, id: bytes, path: Hashable) -> tuple[Connection, Side | None] | None:
         """The connection of a packet to this id, and who sent it, if the id tells."""
@@ -200,7 +238,7 @@ class Table:
             way = self._lay(connection, side, path)
             back = reverse(path)
             if back != path:
-                self._lay(connection, side.other, back)
+                self._lay(connection, _SERVER if side is _CLIENT else _CLIENT, back)
         return way
 
     def _lay(self, connection: Connection, side: Side, path: Hashable) -> Way:
@@ -212,7 +250,8 @@ class Table:
         self._listen(path, side, 1)
         connection.paths[path] = None
         if len(connection.paths) > _PATHS:
-            oldest, _ = connection.paths.popitem(last=False)
+            oldest = next(iter(connection.paths))
+            del connection.paths[oldest]
             self._drop(oldest)
         return way
 
@@ -220,7 +259,9 @@ class Table:
         self._listen(path, self.ways.pop(path).side, -1)
 
     def _listen(self, path: Hashable, side: Side, change: int) -> None:
-        server = _destination(path if side is _CLIENT else reverse(path))
+        if side is _SERVER:  # the way back, which is laid and dropped together with the other
+            return
+        server = _destination(path)
         count = self._listening.get(server, 0) + change
         if count:
             self._listening[server] = count
@@ -246,7 +287,7 @@ class Table:
                 self._listen(path, way.side, 1)
         if turn:
             connection.ids = {id: owner and owner.other for id, owner in connection.ids.items()}
-            connection.lengths = {side.other: length for side, length in connection.lengths.items()}
+            connection.client, connection.server = connection.server, connection.client
 
 
 def reverse(path: Hashable) -> Hashable:

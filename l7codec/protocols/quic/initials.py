@@ -16,17 +16,13 @@ from .protection import Keys, unseal
 from .tls import CLIENT_HELLO, SERVER_HELLO, ClientHello, ServerHello
 from .versions import DRAFT_29, GREASE, V1, Version, version_of
 
-__all__ = ["HELD", "KEYS", "Opened", "Opener"]
+__all__ = ["KEYS", "Opened", "Opener"]
 
 _CLIENT: Final = Side.CLIENT
 _SERVER: Final = Side.SERVER
 
 KEYS: Final = 1024
 """Directions whose keys are kept ready. Deriving them anew costs some microseconds; keeping them, some kilobytes."""
-
-HELD: Final = 16 * 1024 * 1024
-"""Bytes of unfinished handshakes, of all connections together; the oldest is given up. Stops a sender that begins a
-long ClientHello on each of many connections and finishes none."""
 
 _GREASED: Final = (version_of(V1), version_of(DRAFT_29))
 """As what versions Initials of a reserved version are really written."""
@@ -36,21 +32,17 @@ Opened = tuple[int, bytes]
 
 
 class Opener:
-    """Opens the Initials that one point observes. `follow`: also those behind a side's hello."""
+    """Opens the Initials that one point observes. `follow`: also those behind a side's hello;
+    `details`: a ClientHello's fingerprint and transport parameters, too.
+    """
 
-    def __init__(self, table: Table, values: int, follow: bool) -> None:
+    def __init__(self, table: Table, values: int, follow: bool, details: bool) -> None:
         self.available = protection.available()
         self._table = table
-        table.forgotten = self._forget
         self._values = values
         self._follow = follow
+        self._details = details
         self._keys: OrderedDict[tuple[int, bytes, Side], Keys] = OrderedDict()
-        self._holding: OrderedDict[int, int] = OrderedDict()  # bytes held, by connection
-        self._held = 0
-
-    def _forget(self, number: int) -> None:
-        """A connection is no longer followed."""
-        self._held -= self._holding.pop(number, 0)
 
     def _ready(self, version: Version, dcid: bytes, side: Side) -> Keys:
         keys = self._keys
@@ -77,7 +69,7 @@ class Opener:
         if key_id is None or not self.available:
             return None
         version = version_of(header.version)
-        largest = -1 if connection is None else connection.largest[side]
+        largest = -1 if connection is None else connection.end(side).largest
         for candidate in _GREASED if version is GREASE else (version,):
             if candidate.salt:
                 opened = unseal(data, start, header.number, header.end, self._ready(candidate, key_id, side), largest)
@@ -97,7 +89,7 @@ class Opener:
     ) -> BodyError | None:
         """What an Initial holds, put into `metadata`; returns what is wrong in it."""
         if opened is None:
-            if not self.available or (connection.done[side] and not self._follow) or connection.key_id is None:
+            if not self.available or (connection.end(side).done and not self._follow) or connection.key_id is None:
                 return None
             opened = self.attempt(connection.key_id, connection, side, header, data, start)
         if opened is None or connection.key_id is None:
@@ -107,12 +99,13 @@ class Opener:
         if not connection.sure:
             self._table.settle(connection, turn=False)
             metadata.pop("quic.side_guessed", None)
-        connection.largest[side] = max(connection.largest[side], number)
+        end = connection.end(side)
+        end.largest = max(end.largest, number)
         metadata["quic.opened"] = True
         metadata["quic.packet_number"] = number
         metadata["quic.odcid"] = connection.key_id.hex()
         crypto, close, error = skim(payload)
-        if crypto and not connection.done[side]:
+        if crypto and not end.done:
             error = self._crypto(connection, side, crypto, metadata) or error
         if close is not None:
             metadata["quic.error_code"] = close[0]
@@ -123,24 +116,30 @@ class Opener:
 
     def _crypto(self, connection: Connection, side: Side, crypto: list[Crypto], metadata: Metadata) -> BodyError | None:
         """Put CRYPTO frames together; the hello that they complete goes into `metadata`."""
-        stream = connection.streams.get(side)
+        end = connection.end(side)
+        base, stream = end.base, end.stream
+        hello: bytes | None = None
         if stream is None:
-            stream = connection.streams[side] = CryptoStream()
-        base = connection.base[side]
-        for offset, part in crypto:
-            if offset >= base:
-                stream.receive(offset - base, part)
+            offset, data = crypto[0]
+            if offset == base and len(data) >= 4 and len(data) == 4 + (data[1] << 16 | data[2] << 8 | data[3]):
+                hello = data  # whole in one frame, as most are
             else:
-                stream.receive(0, part[base - offset :])
-        hello = stream.message()
-        if hello is None and not stream.lost:
-            self.hold(connection)
-            return None
-        connection.done[side] = True
-        del connection.streams[side]
-        self.hold(connection)
+                stream = end.stream = CryptoStream()
+        if stream is not None:
+            for offset, part in crypto:
+                if offset >= base:
+                    stream.receive(offset - base, part)
+                else:
+                    stream.receive(0, part[base - offset :])
+            hello = stream.message()
+            if hello is None and not stream.lost:
+                self._table.hold(connection)
+                return None
+            end.stream = None
+            self._table.hold(connection)
+        end.done = True
         if hello is None:
-            return BodyError("quic", 0, stream.lost)
+            return BodyError("quic", 0, stream.lost if stream is not None else "")
         try:
             return self._hello(connection, side, hello, metadata)
         except BodyError as error:
@@ -148,35 +147,18 @@ class Opener:
 
     def _hello(self, connection: Connection, side: Side, data: bytes, metadata: Metadata) -> BodyError | None:
         """A whole handshake message, the first of its side or the first behind a HelloRetryRequest."""
+        error: BodyError | None = None
         if side is _CLIENT and data[0] == CLIENT_HELLO:
-            said, error = ClientHello(data).metadata(self._values)
+            said, error = ClientHello(data).metadata(self._values, self._details)
+            connection.client.base += len(data)
         elif side is _SERVER and data[0] == SERVER_HELLO:
             hello = ServerHello(data)
-            said, error = hello.metadata(), None
+            said = hello.metadata()
             if hello.retry:
-                for one in Side:
-                    connection.done[one] = False
-                connection.base[_SERVER] += len(data)
+                connection.client.done = connection.server.done = False
+                connection.server.base += len(data)
         else:
             raise BodyError("quic", 0, f"a handshake message of type {data[0]}, where a hello must come")
-        if side is _CLIENT:
-            connection.base[_CLIENT] += len(data)
         metadata.update(said)
-        connection.said.update(said)
+        connection.said = {**connection.said, **said} if connection.said else said
         return error
-
-    def hold(self, connection: Connection) -> None:
-        """Account for the bytes of a connection's unfinished handshake; too many of all together go, oldest first."""
-        number, held = connection.number, connection.held
-        self._held += held - self._holding.get(number, 0)
-        if held:
-            self._holding[number] = held
-        else:
-            self._holding.pop(number, None)
-        while self._held > HELD:
-            number, held = self._holding.popitem(last=False)
-            self._held -= held
-            oldest = self._table.connections.get(number)
-            if oldest is not None:
-                for stream in oldest.streams.values():
-                    stream.give_up("too many unfinished handshakes at once")

@@ -6,6 +6,7 @@ The server's certificate and the protocol that it chose are encrypted with keys 
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -62,6 +63,9 @@ _GROUPS: Final = {
 }
 _VERSIONS: Final = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 _SHORT: Final = {0x0300: "s3", 0x0301: "10", 0x0302: "11", 0x0303: "12", 0x0304: "13"}
+
+_ONE_NAME: Final = struct.Struct(">HBH").pack
+"""The head of a list of one host name."""
 
 _GREASE: Final = frozenset(f"{digit}a{digit}a" for digit in "0123456789abcdef")
 """Values that mean nothing, in hexadecimal (RFC 8701)."""
@@ -133,7 +137,7 @@ def _extensions(data: bytes, position: int, end: int) -> tuple[list[int], dict[i
 class ClientHello:
     """A ClientHello (RFC 8446 section 4.1.2), read as far as asked for."""
 
-    __slots__ = ("ciphers_at", "data", "legacy_version", "order", "places", "random", "session_id")
+    __slots__ = ("ciphers_at", "data", "order", "places")
 
     def __init__(self, data: bytes) -> None:
         """Raises BodyError; offsets count from the message's first byte."""
@@ -141,15 +145,34 @@ class ClientHello:
         end = len(data)
         if end < 39 or data[0] != CLIENT_HELLO:
             raise _cut(0)
-        self.legacy_version = _u16(data, 4)
-        self.random = data[6:38]
-        start, position = _block(data, 38, end, 1)
-        self.session_id = data[start:position]
-        start, position = self.ciphers_at = _block(data, position, end, 2)
-        if (position - start) & 1:
+        # Vectors are stepped over by hand: this is done once for each connection, and `_block` costs more than it all.
+        start = 39 + data[38]
+        try:
+            position = start + 2 + (data[start] << 8 | data[start + 1])
+            self.ciphers_at = start + 2, position
+            if (position - start) & 1:
+                raise _cut(start)
+            position += 1 + data[position]  # compression methods
+        except IndexError:
+            raise _cut(start) from None
+        if position > end:
             raise _cut(start)
-        _, position = _block(data, position, end, 1)  # compression methods
         self.order, self.places = _extensions(data, position, end)
+
+    @property
+    def legacy_version(self) -> int:
+        """The version that is there for old servers: TLS 1.2."""
+        return _u16(self.data, 4)
+
+    @property
+    def random(self) -> bytes:
+        """The client's random."""
+        return self.data[6:38]
+
+    @property
+    def session_id(self) -> bytes:
+        """The session id: none, over QUIC (RFC 9001 section 8.4)."""
+        return self.data[39 : 39 + self.data[38]]
 
     @property
     def ciphers(self) -> list[int]:
@@ -161,9 +184,10 @@ class ClientHello:
         place = self.places.get(kind)
         if place is None:
             return None
-        start, end = _block(self.data, place[0], place[1], size)
-        if end != place[1]:
-            raise _cut(end)
+        at, end = place
+        start = at + size
+        if start > end or int.from_bytes(self.data[at:start], "big") != end - start:
+            raise _cut(at)
         return start, end
 
     def _list(self, kind: int, size: int) -> list[int]:
@@ -173,6 +197,11 @@ class ClientHello:
     @property
     def server_name(self) -> str | None:
         """The host name (RFC 6066 section 3). Raises BodyError."""
+        data = self.data
+        start, end = self.places.get(SERVER_NAME, (0, 0))
+        size = end - start
+        if size > 5 and data[start : start + 5] == _ONE_NAME(size - 2, 0, size - 5):  # as everybody sends it
+            return str(data[start + 5 : end], "utf-8", "surrogateescape")
         place = self._vector(SERVER_NAME, 2)
         if place is None:
             return None
@@ -193,11 +222,15 @@ class ClientHello:
         place = self._vector(ALPN, 2)
         if place is None:
             return None
+        data = self.data
         position, end = place
         names = []
         while position < end:
-            start, position = _block(self.data, position, end, 1)
-            names.append(self.data[start:position].decode("utf-8", "surrogateescape"))
+            start = position + 1
+            position = start + data[position]
+            names.append(str(data[start:position], "utf-8", "surrogateescape"))
+        if position > end:
+            raise _cut(place[0])
         return tuple(names)
 
     @property
@@ -229,10 +262,12 @@ class ClientHello:
         first and last character; the sorted ciphers, hashed; the sorted extensions and the signature algorithms in
         order, hashed.
         """
+        return self._ja4(self.alpn, [number for number in self.versions if number & 0x0F0F != 0x0A0A])
+
+    def _ja4(self, alpn: tuple[str, ...] | None, versions: list[int]) -> str:
         data, places = self.data, self.places
         start, end = self.ciphers_at
         ciphers = _hexes(data[start:end])
-        versions = [number for number in self.versions if number & 0x0F0F != 0x0A0A]
         order = [kind for kind in map(_HEX, self.order) if kind not in _GREASE]
         hashed = sorted([kind for kind in order if kind not in ("0000", "0010")])
         place = self._vector(SIGNATURE_ALGORITHMS, 2)
@@ -241,7 +276,7 @@ class ClientHello:
             text = f"{','.join(hashed)}_{','.join(signatures)}" if signatures else ",".join(hashed)
         else:
             text = ",".join(hashed)
-        names = self.alpn or ("",)
+        names = alpn or ("",)
         version = _SHORT.get(max(versions, default=self.legacy_version), "00")
         return (
             f"q{version}{'d' if SERVER_NAME in places else 'i'}{min(len(ciphers), 99):02}{min(len(order), 99):02}"
@@ -262,8 +297,11 @@ class ClientHello:
             )
         )
 
-    def metadata(self, most: int) -> tuple[Metadata, BodyError | None]:
-        """What rules look at, and what is wrong; a tuple of more than `most` is left out."""
+    def metadata(self, most: int, details: bool = True) -> tuple[Metadata, BodyError | None]:
+        """What rules look at, and what is wrong; a tuple of more than `most` is left out.
+
+        Without `details`, neither the fingerprint nor the transport parameters, which take most of the time.
+        """
         found: Metadata = {}
         try:
             name = self.server_name
@@ -279,10 +317,13 @@ class ClientHello:
                 found["tls.ech"] = True
             if EARLY_DATA in self.places:
                 found["tls.early_data"] = True
-            found["tls.ja4"] = self.ja4
-            describe_parameters(self.transport_parameters, found)
+            if details:
+                found["tls.ja4"] = self._ja4(alpn, versions)
+                describe_parameters(self.transport_parameters, found)
         except BodyError as error:
             return {}, error  # half a ClientHello is none: the server refuses it
+        if len(self.data) < most:  # nothing in it can be so many
+            return found, None
         for key in ("tls.alpn", "tls.versions"):
             value = found.get(key)
             if isinstance(value, tuple) and len(value) > most:

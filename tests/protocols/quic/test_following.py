@@ -227,13 +227,13 @@ def test_the_fast_way_and_the_plain_way_agree() -> None:
 
 
 def entries(codec: QuicCodec) -> tuple[int, ...]:
-    table, opener = codec._table, codec._opener
+    table = codec._table
     return (
         len(table.connections),
         len(table.ways),
         len(table._ids),
         len(table._listening),
-        len(opener._holding),
+        len(table._holding),
         sum(len(connection.ids) + len(connection.paths) for connection in table.connections.values()),
     )
 
@@ -254,7 +254,7 @@ def test_what_is_kept_is_bounded() -> None:
     for number in list(observer._table.connections):
         observer.forget_conversation(number)
     assert entries(observer) == (0, 0, 0, 0, 0, 0)
-    assert observer._opener._held == 0
+    assert observer._table.held == 0
     assert observer._table.longest_first == ()
 
 
@@ -273,13 +273,13 @@ def test_a_connection_that_moves_for_ever_and_invents_ids() -> None:
 
 
 def test_unfinished_handshakes_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quic.initials, "HELD", 300)
+    monkeypatch.setattr(quic.connections, "HELD", 300)
     codec = QuicCodec()
     for number in range(10):
         id = b"first %02d" % number
         one(codec, quic.initial(id, b"", HELLO[:60], size=0), ((CLIENT[0], number), SERVER))
-        assert codec._opener._held <= 300
-        assert codec._opener._held == sum(connection.held for connection in codec._table.connections.values())
+        assert codec._table.held <= 300
+        assert codec._table.held == sum(connection.held for connection in codec._table.connections.values())
     late = one(codec, quic.initial(b"first 00", b"", HELLO[60:], offset=60, number=1), ((CLIENT[0], 0), SERVER))
     assert "too many unfinished handshakes" in str(late.error)
 
