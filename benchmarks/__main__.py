@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, dubbo, hessian2, proxy, redis, thrift
+from . import decisions, declared, dubbo, hessian2, proxy, quic, redis, thrift
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
@@ -41,6 +41,7 @@ MODULES = {
     "thrift": thrift,
     "dubbo": dubbo,
     "hessian2": hessian2,
+    "quic": quic,
     "proxy": proxy,
     "declared": declared,
     "decisions": decisions,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from l7codec import Datagrams, RemoteProtocolError, Side
+from l7codec import Datagrams, RemoteProtocolError, Side, encode
 from l7codec.registry import codec_class
 from tests import laws
 
@@ -71,12 +71,17 @@ def _halves(data: bytes) -> list[bytes]:
 
 
 def datagrams(protocol: str, data: bytes) -> None:
-    """A protocol over datagrams: each after its length in one byte, from one of four addresses."""
+    """A protocol over datagrams: each after its length in one byte, and one that says where it comes from and goes to.
+
+    Of that byte: 3 one of four addresses; 4 it comes from there, else it goes there; 8 the server's other address.
+    """
     observer = Datagrams(protocol)
     for datagram, path in _parts(data, gaps=True):
+        ends = (path & 3, "another" if path & 8 else "there")
         try:
-            messages = observer.receive_datagram(datagram, (path % 4, "there"))
+            messages = observer.receive_datagram(datagram, ends[::-1] if path & 4 else ends)
         except RemoteProtocolError:
             continue
+        assert b"".join(map(encode, messages)) == datagram
         for message in messages:
             laws.sound(codec_class(protocol), message)

@@ -215,6 +215,15 @@ class DatagramCodec(Codec):
         Raises RemoteProtocolError; a bad datagram changes nothing for those that follow.
         """
 
+    def recognises(self, data: bytes, path: Hashable) -> bool:
+        """Whether a datagram on a path that is new belongs to a conversation that is followed: addresses change."""
+        return False
+
+    @property
+    def lacks(self) -> str | None:
+        """What cannot be read here for want of an extra, in one sentence; None where nothing is."""
+        return None
+
     @abc.abstractmethod
     def forget_conversation(self, conversation: int) -> None:
         """Drop what is known of a conversation: it is over, or there are too many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Final
 
 from .buffer import ReceiveBuffer
 from .codec import Codec, DatagramCodec, Reason
@@ -15,6 +16,8 @@ from .registry import create
 from .stream import Stream
 
 __all__ = ["Conversation", "Datagrams"]
+
+_PACKET: Final = Kind.PACKET
 
 
 class _Leg(Stream):
@@ -236,6 +239,8 @@ class Datagrams:
         self.datagrams += 1
         messages = self._codec.decode_datagram(bytes(data), path)
         for message in messages:
+            if message.kind is _PACKET:  # asks nothing, answers nothing: the codec alone follows its conversation
+                continue
             number = message.metadata.get("conversation")
             if isinstance(number, int):
                 message.request = self._codec.pair(message, self._of(number))

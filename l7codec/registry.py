@@ -22,6 +22,7 @@ _BUILTIN: Mapping[str, str] = {
     "dubbo": "l7codec.protocols.dubbo:DubboCodec",
     "kafka": "l7codec.protocols.kafka:KafkaCodec",
     "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
+    "quic": "l7codec.protocols.quic:QuicCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
     "thrift": "l7codec.protocols.thrift:ThriftCodec",
 }

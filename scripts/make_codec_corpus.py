@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from l7codec import Side, encode, strategies  # noqa: E402
-from l7codec.registry import _BUILTIN  # noqa: E402
+from l7codec.codec import DatagramCodec  # noqa: E402
+from l7codec.registry import _BUILTIN, codec_class  # noqa: E402
 
 EACH = 16  # inputs of each way
 LARGEST = 250  # bytes: small inputs are what a fuzzer learns from, and a length has one byte
@@ -46,6 +47,8 @@ def samples(strategy: st.SearchStrategy[Any]) -> list[Any]:
 
 def inputs(protocol: str) -> set[bytes]:
     """A corpus."""
+    if issubclass(codec_class(protocol), DatagramCodec):
+        return datagrams(protocol)
     found: set[bytes] = set()
     for number, side in enumerate(Side):
         if side not in strategies.sides(protocol):
@@ -62,6 +65,18 @@ def inputs(protocol: str) -> set[bytes]:
     for said in samples(strategies.conversations(protocol)):
         if said:
             found.add(_turns([(message.side, encode(message)) for message in said]))
+    return {data for data in found if len(data) <= 2 * LARGEST}
+
+
+def datagrams(protocol: str) -> set[bytes]:
+    """A corpus of a protocol over datagrams: each after its length and a byte that says where it comes from."""
+    good = strategies.messages(protocol).map(encode)
+    several = st.lists(st.tuples(st.one_of(good, good.flatmap(strategies.mutations)), st.integers(0, 15)), max_size=4)
+    found: set[bytes] = set()
+    for drawn in samples(several):
+        parts = [bytes([len(data), path]) + data for data, path in drawn if data and len(data) <= LARGEST]
+        if parts:
+            found.add(b"".join(parts))
     return {data for data in found if len(data) <= 2 * LARGEST}
 
 

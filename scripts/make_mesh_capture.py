@@ -1,11 +1,12 @@
 """Makes docs/captures/mesh.pcapng from real servers and clients on the loopback interface.
 
-    python scripts/make_mesh_capture.py                needs haproxy, redis-server, tcpdump, and the right to capture
+    python scripts/make_mesh_capture.py       needs haproxy, redis-server, openssl, tcpdump, and the right to capture
 
     redis-py ──▶ haproxy ── PROXY v2 ──▶ relay ── unix socket ──▶ redis-server    captured: the leg with PROXY
     redis-py, a raw socket ──▶ redis-server                                          captured
     AwesomeRPC client ──▶ AwesomeRPC server                                          captured
     http.client ──▶ http.server                                                      captured, and not ours to decode
+    aioquic client ──▶ aioquic server                                                captured; UDP
 
 redis-server does not take PROXY headers, so a relay made of this library takes them off.
 
@@ -17,12 +18,14 @@ function with `@scene`, a port in PORTS.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import contextlib
 import http.client
 import http.server
 import json
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -45,8 +48,9 @@ from l7codec import Side, Stream  # noqa: E402
 from l7codec.capture import read_packets  # noqa: E402
 
 HOST = "127.0.0.1"
-PORTS = {"haproxy": 26601, "relay": 26602, "redis": 26603, "awesome": 26604, "http": 26605}
+PORTS = {"haproxy": 26601, "relay": 26602, "redis": 26603, "awesome": 26604, "http": 26605, "quic": 26633}
 CAPTURED = ("relay", "redis", "awesome", "http")
+CAPTURED_UDP = ("quic",)
 
 HAPROXY = """
 global
@@ -302,6 +306,79 @@ def web(stage: Stage) -> None:
     connection.close()
 
 
+async def _quic_server(session: Any, folder: Path, retry: bool, ask: Callable[[], Any]) -> None:
+    """aioquic's server, for as long as `ask` takes; both ends live in one loop."""
+    from aioquic.asyncio import serve
+    from aioquic.quic.configuration import QuicConfiguration
+
+    certificate, key = folder / "quic.crt", folder / "quic.key"
+    subject = ("-subj", "/CN=orders.example", "-addext", "subjectAltName=DNS:orders.example")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    command = (
+        "openssl",
+        "req",
+        "-x509",
+        *curve,
+        "-days",
+        "30",
+        *subject,
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    )
+    subprocess.run(command, check=True, capture_output=True)
+    configuration = QuicConfiguration(is_client=False, alpn_protocols=["h3", "orders"])
+    configuration.load_cert_chain(str(certificate), str(key))
+
+    def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def echo() -> None:
+            writer.write(await reader.read())
+            writer.write_eof()
+
+        session.append(asyncio.ensure_future(echo()))
+
+    listener = await serve(HOST, PORTS["quic"], configuration=configuration, retry=retry, stream_handler=handle)
+    try:
+        await ask()
+    finally:
+        listener.close()
+
+
+@scene
+def quic(stage: Stage) -> None:
+    """QUIC versions 1 and 2; a Retry; a ClientHello that takes two packets; and one client that is refused."""
+    from aioquic.asyncio import connect
+    from aioquic.quic.configuration import QuicConfiguration
+
+    def play(retry: bool, name: str, alpn: list[str], version: int) -> None:
+        async def ask() -> None:
+            options = {"alpn_protocols": alpn, "supported_versions": [version], "server_name": name}
+            configuration = QuicConfiguration(is_client=True, verify_mode=ssl.CERT_NONE, **options)
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:  # connect() tells no port: choose one
+                probe.bind(("::", 0))
+                port = probe.getsockname()[1]
+            entry = stage.begin(port, "quic", "quic", "quic")
+            entry["requests"].append({"server_name": name, "alpn": alpn, "version": version, "retry": retry})
+            try:
+                async with connect(HOST, PORTS["quic"], configuration=configuration, local_port=port) as client:
+                    reader, writer = await client.create_stream()
+                    writer.write(b"GET /orders/17")
+                    writer.write_eof()
+                    entry["replies"].append({"reply": (await reader.read()).decode()})
+            except ConnectionError:
+                entry["replies"].append({"refused": True})
+
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(_quic_server([], Path(folder), retry, ask))
+
+    play(False, "orders.example", ["h3", "orders"], 1)
+    play(False, "stock.example", ["orders"], 0x6B3343CF)
+    play(True, "retry.example", ["h3"], 1)
+    play(False, "large.example", ["h3", *(f"{number}{'x' * 200}" for number in range(7))], 1)
+    play(False, "nobody.example", ["spdy"], 1)
+
+
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 
@@ -449,7 +526,8 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         raw = folder / "raw.pcap"
-        ports = " or ".join(f"tcp port {PORTS[server]}" for server in CAPTURED)
+        listening = [f"tcp port {PORTS[server]}" for server in CAPTURED]
+        ports = " or ".join(listening + [f"udp port {PORTS[server]}" for server in CAPTURED_UDP])
         with _servers(folder):
             nano = "--time-stamp-precision=nano"
             with _process("tcpdump", "-i", "lo", "-U", "-s", "0", nano, "-Z", "root", "-w", str(raw), ports):

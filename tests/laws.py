@@ -25,6 +25,7 @@ from l7codec import (
     BodyError,
     Codec,
     Conversation,
+    Datagrams,
     Kind,
     L7Error,
     LocalProtocolError,
@@ -269,7 +270,13 @@ def body_or_error(message: Message) -> Any:
 def answers(codec: type[Codec], message: Message | None, reason: Any) -> None:
     data = codec.reply(message, reason)
     assert data is None or isinstance(data, bytes)
-    if data is not None and message is not None:
+    if data is None or message is None:
+        return
+    if issubclass(codec, DatagramCodec):  # an answer is a datagram that the asking side takes
+        for answer in Datagrams(codec).receive_datagram(data, ("there", "here")):
+            assert answer.kind is not Kind.REQUEST
+            assert answer.error is None
+    else:
         for answer in decode(codec, data, message.side.other):
             assert answer.kind is Kind.RESPONSE
             assert answer.id == message.id

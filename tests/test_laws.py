@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,67 @@ def test_total(protocol: str, side: Side, data: st.DataObject) -> None:
     laws.total(protocol, side, data.draw(any_bytes(protocol, side)))
 
 
-@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name not in STREAMS])
+every_datagram = pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name not in STREAMS])
+
+
+@every_datagram
+@given(data=st.data())
+def test_datagrams_round_trip(protocol: str, data: st.DataObject) -> None:
+    """A message built from values, the first that an observer sees, says the same values."""
+    message, body = data.draw(st.sampled_from(Side).flatmap(lambda side: strategies.values(protocol, side)))
+    (again,) = l7codec.Datagrams(protocol).receive_datagram(encode(message), ("here", "there"))
+    assert (again.raw, again.kind, again.side, again.id) == (message.raw, message.kind, message.side, message.id)
+    assert again.error is None
+    assert laws.plain(again.body) == laws.plain(body)
+
+
+@every_datagram
+@settings(suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_datagrams_are_bounded(protocol: str, data: st.DataObject) -> None:
+    """Whatever comes from wherever, no more is kept than the limits say; and what a length promises takes no memory."""
+    codec = codec_class(protocol)(limits=l7codec.Limits(conversations=3))
+    observer = l7codec.Datagrams(codec)
+    good = encode(data.draw(strategies.messages(protocol)))
+    sizes = []
+    for turn in range(2):
+        for number in range(120):
+            path = (number + turn * 1000, "there")
+            with contextlib.suppress(l7codec.RemoteProtocolError):
+                observer.receive_datagram(good, path)
+        sizes.append(held(codec))
+    assert sizes[1] <= sizes[0], "what is kept grows with what has come"
+    for promise in promises(good):
+        tracemalloc.start()
+        with contextlib.suppress(l7codec.RemoteProtocolError):
+            observer.receive_datagram(promise, ("here", "there"))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 150_000 + 200 * len(promise)
+
+
+def held(root: object) -> int:
+    """How many entries the containers of an object have, however deep."""
+    seen: set[int] = set()
+    todo, count = [root], 0
+    while todo:
+        value = todo.pop()
+        if id(value) in seen or isinstance(value, str | bytes | int | type | None):
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict):
+            count += len(value)
+            todo += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            count += len(value)
+            todo += list(value)
+        else:
+            todo += [getattr(value, name) for name in getattr(value, "__slots__", ()) if hasattr(value, name)]
+            todo += [getattr(value, "__dict__", {})]
+    return count
+
+
+@every_datagram
 @given(data=st.data())
 def test_total_over_datagrams(protocol: str, data: st.DataObject) -> None:
     codec = codec_class(protocol)

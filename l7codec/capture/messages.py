@@ -174,6 +174,8 @@ class MessageReader(CaptureReader[Record]):
         summary.messages = Counter({name: count for name, count in self._messages.items() if count})
         summary.passed_over = self._streams.skipped
         summary.warnings = self.warnings
+        spoken = [observer for name, observer in self._observers.items() if name in summary.messages]
+        summary.notes = [observer.lacks for observer in spoken if observer.lacks]
         return summary
 
     @property
@@ -376,6 +378,9 @@ class MessageReader(CaptureReader[Record]):
         if direction.looked >= _NAMING_PIECES:
             return None
         direction.looked += 1
+        for observer in self._observers.values():
+            if observer.recognises(direction.ends, piece):
+                return observer
         found: list[tuple[int, str]] = []
         for name, observer in self._observers.items():
             answer, confidence = observer.codec.sniff(piece.data, direction.side)

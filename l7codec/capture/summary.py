@@ -59,6 +59,8 @@ class Summary:
     """Packets without TCP or UDP in them, by reason."""
     warnings: list[CaptureWarning] = field(default_factory=list)
     """What was wrong with the file."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be read for want of an extra, a sentence each."""
 
     def note(self, trouble: Trouble) -> None:
         """Count an error."""
@@ -81,3 +83,4 @@ class Summary:
         self.unrecognised += other.unrecognised
         self.passed_over |= other.passed_over
         self.warnings = self.warnings or other.warnings
+        self.notes += [note for note in other.notes if note not in self.notes]

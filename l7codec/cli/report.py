@@ -15,6 +15,7 @@ _SHOWN = 10  # errors told one by one
 def report(summary: Summary, path: str | None = None) -> None:
     """Write warnings, the first errors, and the summary line to standard error."""
     lines = [f"warning: {warning}" for warning in summary.warnings]
+    lines += [f"note: {note}" for note in summary.notes]
     lines += [f"error: {trouble}" for trouble in summary.troubles[:_SHOWN]]
     if summary.errors > _SHOWN:
         lines.append(f"… and {plural(summary.errors - _SHOWN, 'more error')}")

@@ -99,6 +99,8 @@ def _words(record: Record) -> tuple[str, str]:
         text = " ".join(filter(None, ("push", shown(metadata.get("redis.push", "")), about)))
     elif kind is Kind.REQUEST:
         text = about or "request"
+    elif kind is Kind.PACKET:
+        text = about or "packet"
     else:
         text = f"{kind} {about}".rstrip()
     if message.missing:

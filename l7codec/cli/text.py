@@ -51,6 +51,8 @@ def describe(metadata: Mapping[str, Any], protocol: str = "") -> str:
     words += [shown(metadata[name], 120) for name in ("keys", "topics", "redis.channels") if name in metadata]
     if protocol == "proxy":
         words += _preface(metadata)
+    elif protocol == "quic":
+        words = _packet(metadata)
     elif not words:
         words += [
             f"{key.removeprefix(protocol + '.')}={shown(value)}"
@@ -68,6 +70,32 @@ def _preface(metadata: Mapping[str, Any]) -> list[str]:
         words.append(f"to {endpoint((str(metadata['destination.address']), metadata.get('destination.port')))}")
     if "tls.sni" in metadata:
         words.append(f"sni {shown(metadata['tls.sni'])}")
+    return words
+
+
+_PACKET = {  # of a QUIC packet, what a person looks for, and how it is called
+    "quic.version_name": "",
+    "quic.packet_number": "#",
+    "tls.sni": "sni ",
+    "tls.alpn": "alpn ",
+    "tls.ja4": "ja4 ",
+    "tls.version": "",
+    "tls.cipher": "",
+    "quic.supported_versions": "",
+    "quic.server_id": "server ",
+    "error.type": "closes: ",
+    "error.message": "",
+    "quic.dcid": "to ",
+}
+
+
+def _packet(metadata: Mapping[str, Any]) -> list[str]:
+    words = [shown(metadata.get("quic.packet_type", ""))]
+    words += [f"{name}{shown(metadata[key])}" for key, name in _PACKET.items() if metadata.get(key, "") != ""]
+    if metadata.get("quic.opened") is False:
+        words.append("not opened")
+    if metadata.get("quic.retry_valid") is False:
+        words.append("not valid")
     return words
 
 

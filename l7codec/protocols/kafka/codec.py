@@ -175,7 +175,14 @@ class KafkaCodec(Codec):
             size, key, version, id, length = _HEAD(data, position)
             stop = position + 4 + size
             plan = known.get(key << 16 | version)
-            if plan is None or stop > end or size < 10 or size + 4 > limit or key == ENVELOPE or not session.plain(key, version):
+            if (
+                plan is None
+                or stop > end
+                or size < 10
+                or size + 4 > limit
+                or key == ENVELOPE
+                or not session.plain(key, version)
+            ):
                 break
             raw = data[position:stop]
             metadata: Metadata = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}

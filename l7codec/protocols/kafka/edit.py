@@ -345,7 +345,9 @@ def _replace(body: bytes, key: int, version: int, response: bool, edits: Edits) 
     try:
         places, kind = _walker(key, version, response)(body, 0)
     except FAULTS:
-        raise LocalProtocolError("kafka", 0, f"{name_of(key, response, version)}: a wrong body can only be replaced") from None
+        raise LocalProtocolError(
+            "kafka", 0, f"{name_of(key, response, version)}: a wrong body can only be replaced"
+        ) from None
     places = _with_addresses(places)
     change = _Change(key, version, response, edits, places, kind)
     parts: list[bytes] = []

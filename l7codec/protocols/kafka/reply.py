@@ -146,7 +146,14 @@ class _Answer:
         return value
 
 
-_NOBODY: Final = {"node_id": -1, "port": -1, "controller_id": -1, "base_offset": -1, "committed_offset": -1, "high_watermark": -1}
+_NOBODY: Final = {
+    "node_id": -1,
+    "port": -1,
+    "controller_id": -1,
+    "base_offset": -1,
+    "committed_offset": -1,
+    "high_watermark": -1,
+}
 """What brokers put where an error leaves nothing to say."""
 
 
@@ -200,4 +207,3 @@ def _fits(item: Item, value: Any) -> bool:
     if item.type == "uuid":
         return isinstance(value, bytes) and len(value) == 16
     return item.type.startswith(("int", "uint")) and isinstance(value, int)
-
