@@ -10,9 +10,10 @@ Every predicate also says how it is spelled in a rule (`spell`) and is hashable,
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from .addresses import Network, read_address
 from .regex import UTF8, compile_regex
@@ -106,66 +107,53 @@ class OneOf(Predicate):
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix(Predicate):
+class _Part(Predicate):
+    """Has `text` in a certain place."""
+
+    text: str
+    ignore_case: bool = False
+
+    word: ClassVar[str]
+    """How it is spelled."""
+    test: ClassVar[Callable[[str, str], bool]]
+    """Whether the first string has the second in that place."""
+
+    def holds(self, value: Scalar) -> bool:
+        return type(value) is str and self.text_test()(value)
+
+    def text_test(self) -> TextTest:
+        text, test = self.text, type(self).test
+        if self.ignore_case:
+            text = ascii_lower(text)
+            return lambda value: test(ascii_lower(value), text)
+        return lambda value: test(value, text)
+
+    def spell(self) -> dict[str, Any]:
+        return _cased({self.word: self.text}, self.ignore_case)
+
+
+class Prefix(_Part):
     """Starts with `text`."""
 
-    text: str
-    ignore_case: bool = False
-
-    def holds(self, value: Scalar) -> bool:
-        return type(value) is str and self.text_test()(value)
-
-    def text_test(self) -> TextTest:
-        text = self.text
-        if self.ignore_case:
-            text = ascii_lower(text)
-            return lambda value: ascii_lower(value).startswith(text)
-        return lambda value: value.startswith(text)
-
-    def spell(self) -> dict[str, Any]:
-        return _cased({"prefix": self.text}, self.ignore_case)
+    __slots__ = ()
+    word = "prefix"
+    test = str.startswith
 
 
-@dataclass(frozen=True, slots=True)
-class Suffix(Predicate):
+class Suffix(_Part):
     """Ends with `text`."""
 
-    text: str
-    ignore_case: bool = False
-
-    def holds(self, value: Scalar) -> bool:
-        return type(value) is str and self.text_test()(value)
-
-    def text_test(self) -> TextTest:
-        text = self.text
-        if self.ignore_case:
-            text = ascii_lower(text)
-            return lambda value: ascii_lower(value).endswith(text)
-        return lambda value: value.endswith(text)
-
-    def spell(self) -> dict[str, Any]:
-        return _cased({"suffix": self.text}, self.ignore_case)
+    __slots__ = ()
+    word = "suffix"
+    test = str.endswith
 
 
-@dataclass(frozen=True, slots=True)
-class Contains(Predicate):
+class Contains(_Part):
     """Has `text` somewhere inside."""
 
-    text: str
-    ignore_case: bool = False
-
-    def holds(self, value: Scalar) -> bool:
-        return type(value) is str and self.text_test()(value)
-
-    def text_test(self) -> TextTest:
-        text = self.text
-        if self.ignore_case:
-            text = ascii_lower(text)
-            return lambda value: text in ascii_lower(value)
-        return lambda value: text in value
-
-    def spell(self) -> dict[str, Any]:
-        return _cased({"contains": self.text}, self.ignore_case)
+    __slots__ = ()
+    word = "contains"
+    test = operator.contains
 
 
 @dataclass(frozen=True, slots=True)

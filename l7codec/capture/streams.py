@@ -13,7 +13,7 @@ from .flow import Piece
 from .limits import DEFAULT_LIMITS, CaptureLimits
 from .reader import CaptureReader, Item
 from .shard import Shard
-from .tcp import TcpTable
+from .tcp import ONLY_ACK, TELLING, TcpTable
 from .udp import UdpTable
 
 __all__ = ["SegmentReader", "StreamReader", "read_segments", "read_streams"]
@@ -92,6 +92,7 @@ class StreamReader(_Dissecting[Piece]):
 
     def _read(self) -> Generator[Piece, None, None]:
         table = self._tcp
+        halves, idle, telling, only_ack = table.halves, table.idle, TELLING, ONLY_ACK
         tcp = table.receive
         udp = self._udp.receive
         for time_ns, frame, transport, key, sequence, acknowledgement, flags, payload, missing in segments(
@@ -99,6 +100,27 @@ class StreamReader(_Dissecting[Piece]):
         ):
             self.frame = frame
             if transport == TCP:
+                half = halves.get(key)
+                if (
+                    half is not None
+                    and half.plain
+                    and flags & telling == only_ack
+                    and time_ns < table.tick_at
+                    and not missing
+                    and (not payload or (sequence - half.position) & 0xFFFF_FFFF == 0)
+                    and time_ns - half.flow.time_ns <= idle
+                ):
+                    # The next segment in order, or a bare acknowledgement, of a connection where nothing waits: what
+                    # follows is all that `receive` would do with it.
+                    table.previous = time_ns
+                    flow = half.flow
+                    flow.time_ns = time_ns
+                    flow.frame = frame
+                    half.acked = acknowledgement
+                    if payload:
+                        half.position += len(payload)
+                        yield Piece(half, time_ns, frame, payload)
+                    continue
                 pieces = tcp(time_ns, frame, key, sequence, acknowledgement, flags, payload, missing)
                 if table.late:
                     self.late = True

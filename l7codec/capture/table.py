@@ -24,10 +24,11 @@ class FlowTable:
 
     def __init__(self, transport: int, idle: int, limits: CaptureLimits, numbers: Iterator[int]) -> None:
         self._transport = transport
-        self._idle = idle
+        self.idle = idle
         self._limits = limits
         self._numbers = numbers
-        self._halves: dict[bytes, Half] = {}
+        self.halves: dict[bytes, Half] = {}
+        """Every direction that is followed, by its key."""
         self._flows: dict[Flow, None] = {}
         self.previous = 0
         """When the packet before this one was captured, whosever it was."""
@@ -39,7 +40,7 @@ class FlowTable:
     def finish(self) -> list[Piece]:
         """The capture has ended: give out what is held and end every conversation, in the order of their numbers."""
         out: list[Piece] = []
-        for flow in sorted({half.flow for half in self._halves.values()}, key=attrgetter("number")):
+        for flow in sorted({half.flow for half in self.halves.values()}, key=attrgetter("number")):
             self._close(flow, End.CAPTURE, out)
         return out
 
@@ -51,7 +52,7 @@ class FlowTable:
         flow = Flow(next(self._numbers), self._transport, key, time_ns, frame)
         self._flows[flow] = None
         for half in reversed(flow.halves):  # a packet to itself has the same key twice: the sender's half counts
-            self._halves[half.key] = half
+            self.halves[half.key] = half
         return flow.halves[0]
 
     def _close(self, flow: Flow, how: End, out: list[Piece]) -> None:
@@ -67,13 +68,13 @@ class FlowTable:
     def _forget(self, flow: Flow) -> None:
         self._flows.pop(flow, None)
         for half in flow.halves:
-            if self._halves.get(half.key) is half:
-                del self._halves[half.key]
+            if self.halves.get(half.key) is half:
+                del self.halves[half.key]
 
     def _sweep(self, clock: int, out: list[Piece]) -> None:
         """End the conversations that have been quiet for too long, if it is time to look."""
         if clock < self._sweep_at:
             return
-        self._sweep_at = clock + self._idle // 8
-        for flow in [flow for flow in self._flows if clock - flow.time_ns > self._idle]:
+        self._sweep_at = clock + self.idle // 8
+        for flow in [flow for flow in self._flows if clock - flow.time_ns > self.idle]:
             self._close(flow, End.TIMEOUT, out)

@@ -33,14 +33,16 @@ from .intervals import Intervals
 from .limits import CaptureLimits
 from .table import FlowTable
 
-__all__ = ["TcpTable"]
+__all__ = ["ONLY_ACK", "TELLING", "TcpTable"]
 
 _FIN: Final = 0x01
 _SYN: Final = 0x02
 _RST: Final = 0x04
 _PSH: Final = 0x08
 _ACK: Final = 0x10
-_TELLING: Final = _FIN | _SYN | _RST | _ACK
+TELLING: Final = _FIN | _SYN | _RST | _ACK
+ONLY_ACK: Final = _ACK
+"""Of the flags in `TELLING`: a segment that neither begins nor ends anything."""
 
 _MASK: Final = 0xFFFF_FFFF
 _SIGN: Final = 0x8000_0000
@@ -91,27 +93,6 @@ class TcpTable(FlowTable):
         Without a key it is another worker's, and tells the time. Pieces that time alone brought about come in the
         order of their conversations.
         """
-        half = self._halves.get(key)
-        if (
-            half is not None
-            and half.plain
-            and flags & _TELLING == _ACK
-            and not missing
-            and time_ns < self.tick_at
-            and (not payload or (sequence - half.position) & _MASK == 0)
-        ):
-            # The next segment in order, or a bare acknowledgement, of a connection where nothing waits: what follows
-            # is all that `_receive` would do with it.
-            self.previous = time_ns
-            flow = half.flow
-            if time_ns - flow.time_ns <= self._idle:
-                flow.time_ns = time_ns
-                flow.frame = frame
-                half.acked = acknowledgement
-                if not payload:
-                    return ()
-                half.position += len(payload)
-                return (Piece(half, time_ns, frame, payload),)
         out: list[Piece] = []
         clock = min(time_ns, self.previous)
         self.previous = time_ns
@@ -128,8 +109,8 @@ class TcpTable(FlowTable):
     def _receive(self, segment: Segment, out: list[Piece]) -> None:
         time_ns, frame, _, key, sequence, acknowledgement, flags, payload, missing = segment
         size = len(payload) + missing
-        half = self._halves.get(key)
-        if half is not None and time_ns - half.flow.time_ns > self._idle:
+        half = self.halves.get(key)
+        if half is not None and time_ns - half.flow.time_ns > self.idle:
             self._close(half.flow, End.TIMEOUT, out)
             half = None
         if half is None:

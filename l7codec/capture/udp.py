@@ -25,8 +25,8 @@ class UdpTable(FlowTable):
         self.previous = time_ns
         if clock >= self._sweep_at:
             self._sweep(clock, out)
-        half = self._halves.get(key)
-        if half is not None and time_ns - half.flow.time_ns > self._idle:
+        half = self.halves.get(key)
+        if half is not None and time_ns - half.flow.time_ns > self.idle:
             self._close(half.flow, End.TIMEOUT, out)
             half = None
         if half is None:

@@ -274,9 +274,9 @@ def test_each_conversation_with_pieces_ends_once_on_each_side(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_quick_way_and_the_thorough_way_agree(name, monkeypatch):
-    """`receive` has a short cut for the next segment in order; without it the pieces are the same."""
+    """`StreamReader` has a short cut for the next segment in order; without it the pieces are the same."""
     quick = [describe(piece) for piece in CASES[name][0].read()]
-    monkeypatch.setattr("l7codec.capture.tcp._TELLING", 0)  # no segment's flags are then those of a plain one
+    monkeypatch.setattr("l7codec.capture.streams.TELLING", 0)  # no segment's flags are then those of a plain one
     assert [describe(piece) for piece in CASES[name][0].read()] == quick
 
 
@@ -490,7 +490,7 @@ def test_the_table_of_connections_is_bounded():
     evicted = []
     for piece in reader:
         assert len(reader._tcp) <= 100
-        assert len(reader._tcp._halves) <= 200
+        assert len(reader._tcp.halves) <= 200
         if piece.end is End.EVICTED:
             evicted.append(piece.conversation)
     assert evicted == sorted(evicted)
@@ -501,7 +501,7 @@ def test_a_port_scan_leaves_nothing():
     packets = [ethernet(ipv4(tcp(b"", 1, 0, SYN, 40000, port))) for port in range(2000)]
     reader = read_streams(io.BytesIO(pcap(*packets)), limits=CaptureLimits(connections=100))
     assert list(reader) == []
-    assert len(reader._tcp._halves) == 0
+    assert len(reader._tcp.halves) == 0
 
 
 def test_closed_connections_are_remembered_for_a_while_only():
@@ -511,13 +511,13 @@ def test_closed_connections_are_remembered_for_a_while_only():
         talk.again().handshake().c(b"a", flags=FIN).s(flags=FIN)
     reader = read_streams(io.BytesIO(talk.file()), limits=CaptureLimits(lingering=10))
     for _ in reader:
-        assert len(reader._tcp._halves) <= 2 * 12
+        assert len(reader._tcp.halves) <= 2 * 12
     talk.wait(100).ports["c"] = 7
     talk.again().c(b"x").wait(6).c(b"y").wait(6).c(b"z")
     reader = read_streams(io.BytesIO(talk.file()))
     for piece in reader:
         if piece.data == b"z":
-            assert len(reader._tcp._halves) == 2
+            assert len(reader._tcp.halves) == 2
 
 
 def test_a_reset_connection_ends_on_its_other_side_after_a_while():
