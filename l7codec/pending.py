@@ -14,9 +14,10 @@ __all__ = ["Pending"]
 class _Entry:
     """A request and how many responses it still waits for."""
 
-    __slots__ = ("message", "origin", "replies")
+    __slots__ = ("losses", "message", "origin", "replies")
 
-    def __init__(self, message: Message, replies: int, origin: Message) -> None:
+    def __init__(self, message: Message, replies: int, origin: Message, losses: int) -> None:
+        self.losses = losses  # how often bytes had been lost when it was opened
         self.message = message
         self.replies = replies
         self.origin = origin
@@ -24,6 +25,8 @@ class _Entry:
 
 class Pending:
     """Requests that wait for responses, for each asking side by id or in order.
+
+    A client that gives one request after the other the same id, 0 say, does not number them: it is answered in order.
 
     A codec's `pair` opens and settles them. Iterating gives them, each asking side's oldest first.
     """
@@ -33,6 +36,9 @@ class Pending:
         self._drop_oldest = drop_oldest
         self._in_order: dict[Side, deque[_Entry]] = {side: deque() for side in Side}
         self._by_id: dict[Side, dict[int, deque[_Entry]]] = {side: {} for side in Side}
+        self._last_id: dict[Side, int | None] = dict.fromkeys(Side)
+        self._losses = 0
+        self._repeats = dict.fromkeys(Side, False)  # this side has used an id twice in a row
         self._count = 0
         self._given_up = dict.fromkeys(Side, 0)  # responses still owed to dropped requests
         self._overlapped = False  # some side has had two requests in flight
@@ -52,7 +58,8 @@ class Pending:
         """
         if replies <= 0:
             return
-        if self._lost and message.id is None:
+        ordered = message.id is None or self._is_repeated(message.side, message.id)
+        if self._lost and ordered:
             self._overlapped = self._overlapped or (self._owed > 0 and not self._answers_lost)
             self._owed += replies
             return
@@ -60,8 +67,8 @@ class Pending:
             if not self._drop_oldest:
                 raise LimitExceeded(message.protocol, 0, f"more than {self._limit} requests are pending")
             self._drop()
-        entry = _Entry(message, replies, self.origin or message)
-        if message.id is None:
+        entry = _Entry(message, replies, self.origin or message, self._losses)
+        if message.id is None or ordered:
             queue = self._in_order[message.side]
             self._overlapped = self._overlapped or bool(queue)
         else:
@@ -69,10 +76,29 @@ class Pending:
         queue.append(entry)
         self._count += 1
 
+    def _is_repeated(self, side: Side, id: int) -> bool:
+        """Whether this side gives one request after the other the same id. The one before it is then in order, too."""
+        last = self._last_id[side]
+        self._last_id[side] = id
+        if id != last:
+            return False
+        self._repeats[side] = True
+        for entry in self._by_id[side].pop(id, ()):
+            if entry.losses == self._losses:
+                self._in_order[side].append(entry)
+            else:
+                self._count -= 1  # its response may have been lost, or come: who answers what is not known
+                self._owed += entry.replies
+                self._lost = self._answers_lost = True
+        return True
+
     def settle(self, response: Message) -> Message | None:
         """The request that `response` answers: by its id, else the asking side's oldest. None where none is known."""
         asking = response.side.other
-        if response.id is None:
+        found = None if response.id is None else self._by_id[asking].get(response.id)
+        if found is not None:
+            queue = found
+        elif response.id is None or self._repeats[asking]:
             if self._lost:
                 self._owed = max(self._owed - 1, 0)
                 return None
@@ -81,11 +107,8 @@ class Pending:
                 return None
             queue = self._in_order[asking]
         else:
-            found = self._by_id[asking].get(response.id)
-            if found is None:
-                return None
-            queue = found
-        if not queue:
+            return None
+        if not queue or queue[0].message.id != response.id:
             return None
         entry = queue[0]
         entry.replies -= 1
@@ -112,10 +135,13 @@ class Pending:
 
         That is also so where `request` itself no longer waits, because it has been answered or forgotten.
         """
-        if request.id is not None:
+        if request.id is not None and not (self._repeats[request.side] and self._waits_in_order(request)):
             return True
         queue = self._in_order[request.side]
         return not queue or queue[0].message is request or queue[0].origin is request
+
+    def _waits_in_order(self, request: Message) -> bool:
+        return any(entry.message is request or entry.origin is request for entry in self._in_order[request.side])
 
     def expect(self, asking: Side, replies: int) -> None:
         """Set how many responses `first(asking)` still waits for, the one in hand included."""
@@ -124,8 +150,9 @@ class Pending:
     def _drop(self) -> None:
         """Give up the oldest request. Those behind it keep their places in the order."""
         for request in self:
-            if request.id is None:
-                self._given_up[request.side] += self._in_order[request.side][0].replies
+            queue = self._in_order[request.side]
+            if queue and queue[0].message is request:
+                self._given_up[request.side] += queue[0].replies
             self.close(request)
             self.dropped += 1
             return
@@ -133,11 +160,14 @@ class Pending:
     def close(self, request: Message) -> bool:
         """Wait no longer for `request`; False if it was not pending. Takes time in the number of pending requests."""
         side = request.side
-        queue = self._in_order[side] if request.id is None else self._by_id[side].get(request.id, deque())
-        for entry in queue:
-            if entry.message is request or entry.origin is request:
-                self._remove(side, queue, entry)
-                return True
+        queues = [self._in_order[side]]
+        if request.id is not None and request.id in self._by_id[side]:
+            queues.append(self._by_id[side][request.id])
+        for queue in queues:
+            for entry in queue:
+                if entry.message is request or entry.origin is request:
+                    self._remove(side, queue, entry)
+                    return True
         return False
 
     def _remove(self, side: Side, queue: deque[_Entry], entry: _Entry) -> None:
@@ -146,7 +176,7 @@ class Pending:
         else:
             queue.remove(entry)
         self._count -= 1
-        if not queue and entry.message.id is not None:
+        if not queue and queue is not self._in_order[side] and entry.message.id is not None:
             del self._by_id[side][entry.message.id]
 
     # Order says who is answered only while every message is seen. After a gap or an error it does not, and pairing by
@@ -167,6 +197,7 @@ class Pending:
             self._count -= len(queue)
             queue.clear()
         self._lost = True
+        self._losses += 1
         if side is Side.SERVER:
             self._answers_lost = True
         else:  # who asks in order is the client

@@ -226,3 +226,62 @@ def test_a_response_that_is_owed_and_cannot_be_missing_keeps_the_order_lost() ->
         pending.settle(answer())
     pending.find_order(asks=True)
     assert not pending.in_order
+
+
+# -- clients that number nothing --------------------------------------------------------------------------------------
+
+
+def test_requests_of_one_id_are_answered_in_order() -> None:
+    pending = Pending(10)
+    asked = [ask(0) for _ in range(3)]
+    for request in asked:
+        pending.open(request)
+    assert len(pending) == 3
+    assert [pending.is_next(request) for request in asked] == [True, False, False]
+    assert pending.close(asked[1])
+    answers = [pending.settle(answer(0)) for _ in range(3)]
+    assert answers[0] is asked[0]
+    assert answers[1] is asked[2]
+    assert answers[2] is None
+    assert not pending
+
+
+def test_other_ids_go_on_beside_them() -> None:
+    pending = Pending(10)
+    first, second, other = ask(0), ask(0), ask(5)
+    for request in (first, second, other):
+        pending.open(request)
+    assert pending.settle(answer(7)) is None
+    assert pending.settle(answer(5)) is other
+    assert pending.settle(answer(0)) is first
+    assert pending.settle(answer(0)) is second
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_after_a_gap_one_id_tells_nothing(before: int) -> None:
+    """A response was lost: the one that comes next must not be taken for the answer to an earlier request."""
+    pending = Pending(10)
+    for _ in range(before):
+        pending.open(ask(0))
+    pending.lose_order(Side.SERVER)
+    pending.find_order(True)
+    pending.open(ask(0))
+    assert pending.settle(answer(0)) is None
+    for _ in range(3):  # the client sends one after the other: soon it is certain again
+        pending.find_order(True)
+        request = ask(0)
+        pending.open(request)
+        found = pending.settle(answer(0))
+    assert (found is request) is (before == 1)
+
+
+def test_the_oldest_of_one_id_are_dropped() -> None:
+    pending = Pending(2, drop_oldest=True)
+    asked = [ask(0) for _ in range(3)]
+    for request in asked:
+        pending.open(request)
+    assert pending.dropped == 1
+    answers = [pending.settle(answer(0)) for _ in range(3)]
+    assert answers[0] is None
+    assert answers[1] is asked[1]
+    assert answers[2] is asked[2]

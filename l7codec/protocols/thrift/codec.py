@@ -15,6 +15,7 @@ length has. Once the first message is there, both sides keep to messages with, o
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...buffer import ReceiveBuffer
@@ -24,9 +25,9 @@ from ...limits import Limits
 from ...message import Edits, Kind, Message, Metadata, Side
 from ...pending import Pending
 from . import build, twitter
-from .describe import describe, describe_headers, describe_opaque, kind_of, unreadable
+from .describe import describe, describe_headers, describe_opaque, kind_of, text, unreadable
 from .edit import rewrite
-from .envelope import PROTOCOLS, protocol_of, read_body
+from .envelope import EXCEPTION, PROTOCOLS, REPLY, protocol_of, read_body
 from .frame import DEPTH, TRANSPORTS, open_frame, open_message
 from .header import Header
 from .scan import Scan, scan_of
@@ -39,6 +40,16 @@ _LENGTH: Final = struct.Struct(">I").unpack_from
 _MAGICS: Final = {b"\x0f\xff": "header", b"\x10\x00": "ttheader"}
 _LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _HTTP: Final = frozenset([b"GET ", b"POST", b"PUT ", b"HEAD", b"HTTP", b"DELE", b"OPTI", b"PATC", b"PRI "])
+
+_FRAME_HEAD: Final = struct.Struct(">IHxBi").unpack_from
+_ID: Final = struct.Struct(">i").unpack_from
+_LEAST_FRAME: Final = 12
+RESPONSE: Final = Kind.RESPONSE
+_new: Final = object.__new__
+
+_MOST_KNOWN: Final = 256
+_LONGEST_KNOWN: Final = 128
+"""How many beginnings of frames a connection remembers, and of names how long: a client may invent them."""
 
 _DEFAULT_LIMITS: Final = Limits(message=100 * 1024 * 1024, depth=DEPTH)
 """As Apache Thrift's TConfiguration has them: DEFAULT_MAX_MESSAGE_SIZE and DEFAULT_RECURSION_DEPTH."""
@@ -76,7 +87,7 @@ class ThriftCodec(Codec):
         self._scans: dict[Side, Scan | None] = dict.fromkeys(Side)
         self._upgrading = transport == "twitter"  # Finagle's headers have been asked for, or seen
         self._persistent: dict[Side, dict[bytes, bytes]] = {side: {} for side in Side}
-        self._last_id: dict[Side, int | None] = dict.fromkeys(Side)
+        self._known: dict[bytes, tuple[Kind, Metadata]] = {}  # of plain frames, by the bytes from type to name
 
     # -- framing ------------------------------------------------------------------------------------------------
 
@@ -156,7 +167,81 @@ class ThriftCodec(Codec):
             if self._upgrading and twitter.begins_with_header(data, start + 4):
                 transport = "twitter"
         hole = buffer.hole
-        return self._message(side, buffer.take(4 + size), transport, None, hole)
+        message = self._message(side, buffer.take(4 + size), transport, None, hole)
+        if self._transport not in (None, "twitter", transport) and message.error is None:
+            reason = f"a message of the transport {transport}, where {self._transport} is spoken"
+            message.error = BodyError("thrift", 4, reason)
+        return message
+
+    def decode_batch(self, side: Side, buffer: ReceiveBuffer) -> Sequence[Message]:
+        """The plain frames that are there: calls and good replies in the strict binary or the compact protocol."""
+        if not self._framed or self._upgrading or self._protocol is not None or self._transport not in (None, "framed"):
+            return ()
+        data = buffer.data
+        start = pos = buffer.position
+        end = len(data)
+        most = self.limits.message
+        known = self._known.get
+        messages: list[Message] = []
+        append = messages.append
+        while end - pos >= _LEAST_FRAME:
+            size, version, _, length = _FRAME_HEAD(data, pos)
+            stop = pos + 4 + size
+            if version == 0x8001:
+                name_end = pos + 12 + length
+                body = name_end + 4
+            elif version & 0xFF1F == 0x8201 and data[pos + 6] < 128 and data[pos + 7] < 128:
+                name_end = body = pos + 8 + data[pos + 7]
+                length = 0
+            else:
+                break
+            if stop > end or size > most or length < 0 or body >= stop:
+                break
+            found = known(data[pos + 4 : name_end] if length else data[pos + 4 : pos + 6] + data[pos + 7 : name_end])
+            if found is None:
+                found = self._learn(data[pos:stop])
+                if found is None:
+                    break
+            kind, metadata = found
+            if kind is RESPONSE and data[body] and not (length and data[body + 1 : body + 3] == b"\0\0"):
+                break  # not void, nor surely a value
+            raw = data[pos:stop]
+            # The same as Message(…), in two thirds of the time: no __init__ is called.
+            message: Message = _new(Message)
+            message.protocol = "thrift"
+            message.kind = kind
+            message.side = side
+            message.metadata = metadata.copy()
+            message.raw = raw
+            message.id = _ID(data, name_end)[0] if length else data[pos + 6]
+            message.missing = 0
+            message.error = None
+            message.request = None
+            append(message)
+            pos = stop
+        if messages:
+            buffer.advance(pos - start)
+        return messages
+
+    def _learn(self, raw: bytes) -> tuple[Kind, Metadata] | None:
+        """What every frame says that begins as this one does, the id left out; None where that is not known."""
+        opened = open_frame(raw, "framed")
+        head = opened.head
+        if head is None or head.type == EXCEPTION or not head.name or head.name == twitter.UPGRADE:
+            return None
+        if len(head.name) > _LONGEST_KNOWN:
+            return None
+        metadata: Metadata = {"thrift.transport": "framed"}
+        if head.type == REPLY:
+            metadata |= {"thrift.protocol": head.protocol, "thrift.type": "reply"}
+            metadata |= {"method": text(head.name), "status": "ok"}
+        else:
+            describe(metadata, raw, head, self.limits.depth)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        start = raw[4 : 12 + len(head.name)] if head.protocol == "binary" else raw[4:6] + raw[7 : 8 + len(head.name)]
+        known = self._known[start] = kind_of(head.type), metadata
+        return known
 
     def _is_first(self, buffer: ReceiveBuffer, size: int) -> bool:
         """Whether a message is in the connection's first frame; False when too little is there. Raises else."""
