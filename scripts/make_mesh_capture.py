@@ -376,7 +376,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if all(isinstance(key, str) and key for key in value):
+    if all(isinstance(key, str) for key in value):
         return {key: _plain(item) for key, item in value.items()}
     return {"$map": [[key, _plain(item)] for key, item in value.items()]}
 
