@@ -92,9 +92,6 @@ def thrift_proxy() -> Iterator[dict[Listener, int]]:
             for listener, port in zip(LISTENERS, ports, strict=True)
         ]
         clusters = [_cluster("everything", everything), _cluster("other", other), _cluster("nowhere", None)]
-        # The Twitter protocol is behind a switch by now.
-        switches = {"envoy.reloadable_features.": None}
-        del switches["envoy.reloadable_features."]
         config = {"static_resources": {"listeners": listeners, "clusters": clusters}}
         with envoy_peers.envoy(config, ports):
             yield dict(zip(LISTENERS, ports, strict=True))

@@ -112,11 +112,11 @@ class Idl:
     # -- names to ids -------------------------------------------------------------------------------------------
 
     def arguments(self, service: str, method: str, values: Mapping[Any, Any]) -> Struct:
-        """The arguments of a method as a body for `thrift.call`. Raises LocalProtocolError where they do not fit."""
+        """The arguments of a method as `thrift.call` takes them. Raises LocalProtocolError where they do not fit."""
         return type_struct(self._method(service, method).arguments, values)
 
     def result(self, service: str, method: str, values: Mapping[Any, Any]) -> Struct:
-        """A result, `{"success": …}` or a declared exception by its name, as a body for `thrift.response`."""
+        """A result, `{"success": …}` or a declared exception by its name, as `thrift.reply` takes it."""
         return type_struct(self._method(service, method).result, values)
 
     def edits(self, message: Message, edits: Edits) -> Edits:
