@@ -182,6 +182,7 @@ class ThriftCodec(Codec):
         end = len(data)
         most = self.limits.message
         known = self._known.get
+        need = 0
         messages: list[Message] = []
         append = messages.append
         while end - pos >= _LEAST_FRAME:
@@ -195,7 +196,10 @@ class ThriftCodec(Codec):
                 length = 0
             else:
                 break
-            if stop > end or size > most or length < 0 or body >= stop:
+            if size > most or length < 0 or body >= stop:
+                break
+            if stop > end:
+                need = stop - pos
                 break
             found = known(data[pos + 4 : name_end] if length else data[pos + 4 : pos + 6] + data[pos + 7 : name_end])
             if found is None:
@@ -221,6 +225,8 @@ class ThriftCodec(Codec):
             pos = stop
         if messages:
             buffer.advance(pos - start)
+            if need:  # then it is one of the next batch
+                buffer.wait(need, counted=True)
         return messages
 
     def _learn(self, raw: bytes) -> tuple[Kind, Metadata] | None:

@@ -51,18 +51,16 @@ def write_message(
 def rewrite(message: Message, edits: Edits) -> bytes:
     """The message's bytes with `edits`. Raises LocalProtocolError."""
     opened = open_message(message)
+    if "id" in edits:
+        _check_id(edits["id"])
     if opened.wrong is not None:
         raise LocalProtocolError("thrift", opened.wrong.offset, f"a message that is wrong: {opened.wrong.reason}")
     headers = {name[7:]: value for name, value in edits.items() if name.startswith("header.")}
     if headers:
         _edit_headers(message, opened, headers)
     payload = _edit_payload(opened, edits)
-    if "id" in edits:
-        id = edits["id"]
-        if not isinstance(id, int) or isinstance(id, bool) or not -(2**31) <= id < 2**31:
-            raise LocalProtocolError("thrift", 0, f"a sequence id has 32 bits: {id!r}")
-        if isinstance(opened.header, Header | TTHeader) and (opened.header.id or opened.head is None):
-            opened.header.id = id
+    if "id" in edits and isinstance(opened.header, Header | TTHeader) and (opened.header.id or opened.head is None):
+        opened.header.id = edits["id"]
     header = opened.header
     if isinstance(header, Header) and payload is None:
         return write_header(header, message.raw[header.start :])
@@ -74,6 +72,11 @@ def rewrite(message: Message, edits: Edits) -> bytes:
         inner = message.raw[4 : opened.start] + payload
         return _LENGTH(len(inner)) + inner
     return write_message(opened.transport, header, payload, opened.framed)
+
+
+def _check_id(id: Any) -> None:
+    if not isinstance(id, int) or isinstance(id, bool) or not -(2**31) <= id < 2**31:
+        raise LocalProtocolError("thrift", 0, f"a sequence id is a number of 32 bits, not {id!r:.40}")
 
 
 def _edit_payload(opened: Opened, edits: Edits) -> bytes | None:

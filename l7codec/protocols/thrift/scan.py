@@ -248,9 +248,14 @@ _BYTES: Final = {code: {4: 8, 16: 16, 19: 4}.get(code, 1) for code in binary.LEA
 """Bytes that a value of the compact protocol takes at least."""
 _FIXED: Final = frozenset([2, 3, 4, 16, 19])
 """Of these types it takes no more."""
-_MANY: Final = 64
-_VARINTS: Final = re.compile(rb"(?:[\x80-\xff]{0,2}+[\x00-\x7f]){64}+")
-"""So many numbers that fit any type: longer ones are looked at one by one."""
+_NUMBERS: Final = {
+    6: re.compile(rb"(?:[\x80-\xff]{0,1}+[\x00-\x7f]|[\x80-\xff]{2}[\x00-\x03])*+"),
+    8: re.compile(rb"(?:[\x80-\xff]{0,3}+[\x00-\x7f]|[\x80-\xff]{4}[\x00-\x0f])*+"),
+    10: re.compile(rb"(?:[\x80-\xff]{0,8}+[\x00-\x7f]|[\x80-\xff]{9}[\x00\x01])*+"),
+}
+"""As many numbers of a type as come, each of no more bits than the type has."""
+_WINDOW: Final = 4096  # bytes looked at in one go
+_HIGH: Final = bytes(range(128, 256))
 
 
 class CompactScan(Scan):
@@ -314,9 +319,17 @@ class CompactScan(Scan):
                 code = top.odd if left & 1 else top.even
                 if 12 <= code <= 15:
                     break
-                if left >= _MANY and 6 <= top.odd <= 10 and 6 <= top.even <= 10 and (many := _VARINTS.match(data, pos)):
-                    pos = many.end()
-                    left -= _MANY
+                if code in _NUMBERS and top.even == top.odd and left > 1:
+                    # In so many bytes there are no more numbers than that. Each ends in a byte below 128.
+                    after = _NUMBERS[code].match(data, pos, pos + min(left, _WINDOW)).end()  # type: ignore[union-attr]
+                    left -= len(data[pos:after].translate(None, _HIGH))
+                    if after == pos:  # one that is cut off, or too long
+                        after = self._value(buffer, code, pos)
+                        left -= 1 if after else 0
+                    if not after:
+                        top.left = left
+                        return self._pause(buffer, pos, end - pos + 1)
+                    pos = after
                 else:
                     after = self._value(buffer, code, pos)
                     if not after:
