@@ -24,7 +24,7 @@ from .talk import Talk
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURE = ROOT / "docs" / "captures" / "thrift.pcapng"
-IDL = ROOT / "tests" / "interop" / "idl" / "everything.thrift"
+IDL = CAPTURE.with_name("everything.thrift")
 FRAMED, ANY, JSON = 26606, 26607, 26608
 
 

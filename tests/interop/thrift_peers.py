@@ -1,6 +1,6 @@
 """Apache Thrift's library and thriftpy2 as clients and as servers, over every transport and protocol that they have.
 
-Both take the service from the same files in `idl/`: thriftpy2 reads them, and Apache's classes are made from what it
+Both take the service from docs/captures/everything.thrift: thriftpy2 reads it, and Apache's classes are made from what it
 read, with `TBase`, as the compiler's `py:dynamic` does. What goes in and comes out is plain data in both: structs are
 dicts by field name, enums integers, a declared exception is `Thrown`.
 """
@@ -29,7 +29,7 @@ from thriftpy2.transport import framed as py2_framed
 
 from .programs import PATIENCE
 
-IDL = Path(__file__).parent / "idl"
+IDL = Path(__file__).resolve().parents[2] / "docs" / "captures"
 
 
 @cache
