@@ -331,7 +331,7 @@ def write_varint(number: int) -> bytes:
 
 _UNZIGZAG: Final = bytes([(byte << 1 if byte < 128 else ~((byte - 256) << 1)) & 255 for byte in range(256)])
 """A signed byte from -64 to 63 as a varint of one byte."""
-_SHORT: Final = tuple([_SMALL[_UNZIGZAG[byte & 255]] for byte in (*range(64), *range(-64, 0))])
+_SHORT: Final[tuple[bytes, ...]] = tuple([_SMALL[_UNZIGZAG[byte & 255]] for byte in (*range(64), *range(-64, 0))])
 """The same by the number; negative ones are at the end, where Python looks for them."""
 
 
