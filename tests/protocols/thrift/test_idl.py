@@ -11,6 +11,7 @@ import thriftpy2
 
 import l7codec
 from l7codec import Conversation, LocalProtocolError, Message, Side, registry
+from l7codec.protocols import thrift
 from l7codec.protocols.thrift import Fields, Struct, ThriftCodec
 from l7codec.protocols.thrift.declared import with_uuid
 from l7codec.protocols.thrift.envelope import CALL, EXCEPTION, REPLY, write_body, write_envelope
@@ -265,6 +266,16 @@ class TestWhichMethod:
         assert idl.body(paired("Orders:get", {}, {0: ("i32", 1)})) == {0: ("i32", 1)}
         assert idl.body(paired("get", GET, {0: ("string", b"1")})) == {"success": "1"}
 
+    def test_a_reply_to_what_cannot_be_read(self, idl):
+        conversation = Conversation("thrift")
+        bad = bytearray(thrift.call("get", {1: ("i64", 1)}).raw)
+        bad[-12] = 99  # no type
+        [request] = conversation.client.receive_data(bytes(bad))
+        assert request.metadata["method"] == "get"
+        [response] = conversation.server.receive_data(thrift.reply("get", ("i32", 1)).raw)
+        assert response.request is request
+        assert idl.body(response) == {0: ("i32", 1)}
+
     def test_a_reply_alone(self, idl):
         assert idl.body(message("get", {0: ("i32", 1)}, REPLY)) == {"success": 1}
         assert idl.body(message("plant", {0: ("struct", {})}, REPLY)) == {"success": {}}
@@ -292,6 +303,16 @@ class TestCodec:
         assert ThriftCodec.body(again) == {1: ("i64", 43), 2: ("i32", 1), 3: ("string", b"\xff")}
         assert l7codec.encode(call) == call.raw
         assert l7codec.encode(call, {"body": call.body}) == call.raw
+
+    def test_a_declared_exception_s_name_is_the_error_s_type(self):
+        gone = {2: ("struct", {1: ("string", b"no")})}
+        response = paired("Orders:get", GET, gone)
+        assert (response.metadata["status"], response.metadata["error.type"]) == ("error", "Gone")
+        assert response.body == {"lost": {"why": "no"}}
+        for name, body in (("Orders:get", {7: ("struct", {})}), ("Orders:get", {0: ("string", b"")}), ("nobody", gone)):
+            assert "error.type" not in paired(name, GET, body).metadata
+        failed = paired("Orders:get", GET, {2: ("i32", 6)}, EXCEPTION)
+        assert failed.metadata["error.type"] == "INTERNAL_ERROR"
 
     def test_by_ids_still_goes(self):
         call = message("Orders:get", GET)
