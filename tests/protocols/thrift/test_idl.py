@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from l7codec.protocols.thrift.declared import Enum, Field, StructType, Type, wit
 from l7codec.protocols.thrift.envelope import CALL, EXCEPTION, REPLY, write_body, write_envelope
 from l7codec.protocols.thrift.idl import Idl, Named
 from l7codec.protocols.thrift.naming import name_struct, type_struct, unnamed
+from tests import laws
 
 IDL = """
 typedef i64 Id
@@ -468,6 +471,30 @@ def test_names_lose_nothing(message, data):
     l7codec.message._plain(named)
     if not json:  # where base64 may come without its padding
         assert repr(untyped(type_struct(struct, named))) == repr(untyped(body))
+
+
+@contextlib.contextmanager
+def in_force(idl: Idl) -> Iterator[None]:
+    known = registry._codecs.copy()
+    try:
+        l7codec.register(idl.codec())
+        yield
+    finally:
+        registry._codecs.clear()
+        registry._codecs.update(known)
+
+
+DECLARED = " ".join(f"i32 {name}(1: i32 one, 2: string two) throws (1: X x)" for name in ("get", "put", "ping"))
+
+
+@given(strategies.conversations("thrift"), st.data())
+def test_a_codec_with_names_keeps_the_laws(said, data):
+    """The methods of the strategies are declared, and few of their arguments."""
+    with in_force(Idl(load(f"exception X {{ 1: i32 y }} service S {{ {DECLARED} }}", "laws"))):
+        laws.pairs("thrift", said)
+        for message in said:
+            laws.sound(registry.codec_class("thrift"), message)
+            laws.edited(message, data.draw(strategies.edits("thrift", message)))
 
 
 def untyped(value: Any) -> Any:
