@@ -62,6 +62,15 @@ def test_without_it_bodies_are_by_ids(run):
     assert {"1": {"i32": 40}, "2": {"i32": 2}} in bodies(done)
 
 
+def test_declared_exceptions_can_be_asked_for_by_name(run):
+    filters = ("--filter", "error.type=Missing")
+    noted = json.loads(CAPTURE.with_suffix(".json").read_text()).values()
+    thrown = [reply for entry in noted for reply in entry["replies"] if reply.get("thrown") == "missing"]
+    done = run("decode", "--json", "--body", "--thrift-idl", IDL, *filters, CAPTURE)
+    assert bodies(done) == [reply["body"] for reply in thrown]
+    assert run("decode", "--json", *filters, CAPTURE).stdout == ""
+
+
 def test_several_files(run, tmp_path, capture):
     (tmp_path / "a.thrift").write_text("service A { void first(1: i32 one) }")
     (tmp_path / "b.thrift").write_text("service B { void second(1: i32 two) }")

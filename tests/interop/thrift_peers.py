@@ -1,8 +1,8 @@
 """Apache Thrift's library and thriftpy2 as clients and as servers, over every transport and protocol that they have.
 
-Both take the service from docs/captures/everything.thrift: thriftpy2 reads it, and Apache's classes are made from what it
-read, with `TBase`, as the compiler's `py:dynamic` does. What goes in and comes out is plain data in both: structs are
-dicts by field name, enums integers, a declared exception is `Thrown`.
+Both take the service from docs/captures/everything.thrift: thriftpy2 reads it, and Apache's classes are made from what
+it read, with `TBase`, as the compiler's `py:dynamic` does. What goes in and comes out is plain data in both: structs
+are dicts by field name, enums integers, a declared exception is `Thrown`.
 """
 
 from __future__ import annotations
