@@ -31,6 +31,8 @@ PAGES = {
     "redis_values": ("protocols/redis/values.py", ()),
     "redis_pack": ("protocols/redis/pack.py", ("pack", "pack_pipeline")),
     "redis_session": ("protocols/redis/session.py", ()),
+    "thrift": ("protocols/thrift/__init__.py", ("call", "oneway", "reply", "exception", "translate")),
+    "thrift_idl": ("protocols/thrift/idl.py", ("Idl",)),
     "proxy": ("protocols/proxy_protocol/__init__.py", ()),
     "proxy_build": ("protocols/proxy_protocol/build.py", ("header",)),
     "proxy_codec": ("protocols/proxy_protocol/codec.py", ("split_datagram",)),

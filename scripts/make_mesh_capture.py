@@ -1,18 +1,25 @@
-"""Makes docs/captures/mesh.pcapng from real servers and clients on the loopback interface.
+"""Makes docs/captures/mesh.pcapng and thrift.pcapng from real servers and clients on the loopback interface.
 
-    python scripts/make_mesh_capture.py       needs haproxy, redis-server, openssl, tcpdump, and the right to capture
+    python scripts/make_mesh_capture.py                needs haproxy, redis-server, openssl, tcpdump, and the right to capture
+    python scripts/make_mesh_capture.py thrift         only that one; needs tcpdump and the right to capture
 
+mesh:
     redis-py ──▶ haproxy ── PROXY v2 ──▶ relay ── unix socket ──▶ redis-server    captured: the leg with PROXY
     redis-py, a raw socket ──▶ redis-server                                          captured
     AwesomeRPC client ──▶ AwesomeRPC server                                          captured
     http.client ──▶ http.server                                                      captured, and not ours to decode
     aioquic client ──▶ aioquic server                                                captured; UDP
 
+thrift:
+    Apache Thrift ──▶ thriftpy2                                                      framed, binary
+    Apache Thrift, thriftpy2 ──▶ Apache Thrift, two services      with headers, compressed, unframed; binary, compact
+    Apache Thrift ──▶ Apache Thrift                                                  JSON
+
 redis-server does not take PROXY headers, so a relay made of this library takes them off.
 
-Beside the capture, docs/captures/mesh.json says what the applications themselves sent and got: it is written by them,
-not from the capture, and the tests hold what is decoded against it. A protocol that comes later adds its scene: a
-function with `@scene`, a port in PORTS.
+Beside each capture, mesh.json and thrift.json say what the applications themselves sent and got: that is written by
+them, not from the capture, and the tests hold what is decoded against it. A protocol that comes later adds its scene: a
+function with `@scene`, or `@scene_of` its own capture, a port in PORTS, and that in CAPTURED.
 """
 
 from __future__ import annotations
@@ -46,11 +53,33 @@ import awesome  # noqa: E402  a file beside the capture
 
 from l7codec import Side, Stream  # noqa: E402
 from l7codec.capture import read_packets  # noqa: E402
+from tests.interop import thrift_peers, thrift_wire  # noqa: E402
+from tests.interop.thrift_peers import Dialect, Failed, Peer, Thrown  # noqa: E402
 
 HOST = "127.0.0.1"
-PORTS = {"haproxy": 26601, "relay": 26602, "redis": 26603, "awesome": 26604, "http": 26605, "quic": 26633}
-CAPTURED = ("relay", "redis", "awesome", "http")
-CAPTURED_UDP = ("quic",)
+PORTS = {
+    "haproxy": 26601,
+    "relay": 26602,
+    "redis": 26603,
+    "awesome": 26604,
+    "http": 26605,
+    "thrift": 26606,
+    "thrift_any": 26607,
+    "thrift_json": 26608,
+    "quic": 26633,
+}
+CAPTURED = {
+    "mesh": ("relay", "redis", "awesome", "http", "thrift", "quic"),
+    "thrift": ("thrift", "thrift_any", "thrift_json"),
+}
+"""The captures, and the servers whose ports are captured."""
+OVER_UDP = ("quic",)
+THRIFT_SERVERS = {
+    "thrift": Peer("thriftpy2", "fast", Dialect("framed", "binary")),
+    "thrift_any": Peer("apache", "fast", Dialect("header", "binary")),
+    "thrift_json": Peer("apache", "pure", Dialect("unframed", "json")),
+}
+"""The second has two services, and takes every dialect."""
 
 HAPROXY = """
 global
@@ -68,13 +97,20 @@ backend out
 """
 
 Scene = Callable[["Stage"], None]
-SCENES: list[Scene] = []
+SCENES: dict[str, list[Scene]] = {name: [] for name in CAPTURED}
 
 
-def scene(function: Scene) -> Scene:
-    """Add a scene to the capture; they run one after the other."""
-    SCENES.append(function)
-    return function
+def scene_of(capture: str) -> Callable[[Scene], Scene]:
+    """Add a scene to a capture; they run one after the other."""
+
+    def add(function: Scene) -> Scene:
+        SCENES[capture].append(function)
+        return function
+
+    return add
+
+
+scene = scene_of("mesh")
 
 
 class Stage:
@@ -379,6 +415,73 @@ def quic(stage: Stage) -> None:
     play(False, "nobody.example", ["spdy"], 1)
 
 
+def _thrift(
+    stage: Stage, scene: str, peer: Peer, server: str, service: str = "Everything", headers: Any = None
+) -> None:
+    several = server == "thrift_any"
+    with thrift_peers.client(PORTS[server], peer, service, multiplexed=several, headers=headers) as client:
+        entry = stage.begin(client.port, scene, "thrift", server)
+        calls = OTHER_CALLS if service == "Other" else thrift_wire.CALLS
+        for call in calls:
+            if call.arguments.get("all") == thrift_wire.LONG:
+                continue
+            thrift_wire.make(client, call)
+            said = {"service": service} if several else {}
+            body = thrift_wire.by_names(Side.CLIENT, call, service)
+            entry["requests"].append({**said, "method": call.method, "body": _plain(body)})
+            if call.method != "note":
+                entry["replies"].append(_thrift_reply(call, service))
+
+
+OTHER_CALLS = [
+    thrift_wire.Call("add", {"left": "a", "right": "b"}, "ab"),
+    thrift_wire.Call("size", {"data": b"\x00\xff"}, 2),
+]
+
+
+def _thrift_reply(call: thrift_wire.Call, service: str) -> dict[str, Any]:
+    if isinstance(call.outcome, Failed):
+        return {"error": call.outcome.message}
+    thrown = {"thrown": call.outcome.name} if isinstance(call.outcome, Thrown) else {}
+    return {**thrown, "body": _plain(thrift_wire.by_names(Side.SERVER, call, service))}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON, in the form that the documentation of `decode --json` gives."""
+    if isinstance(value, bytes):
+        return {"$bytes": _octets(value)}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if all(isinstance(key, str) for key in value):
+        return {key: _plain(item) for key, item in value.items()}
+    return {"$map": [[key, _plain(item)] for key, item in value.items()]}
+
+
+@scene
+@scene_of("thrift")
+def thrift_framed(stage: Stage) -> None:
+    """Apache's client, thriftpy2's server: framed, binary; every kind of call, and how each can end."""
+    _thrift(stage, "thrift_framed", Peer("apache", "pure", Dialect("framed", "binary")), "thrift")
+
+
+@scene_of("thrift")
+def thrift_mixed(stage: Stage) -> None:
+    """One server for every dialect, two services on it: with headers, compressed, without frames."""
+    apache = Peer("apache", "fast", Dialect("header", "compact"))
+    _thrift(stage, "thrift_mixed", apache, "thrift_any", headers={b"user": b"Ada", b"trace": b"4711"})
+    _thrift(stage, "thrift_mixed", apache._replace(dialect=Dialect("header", "binary", True)), "thrift_any", "Other")
+    _thrift(stage, "thrift_mixed", Peer("thriftpy2", "pure", Dialect("unframed", "compact")), "thrift_any", "Other")
+    _thrift(stage, "thrift_mixed", Peer("thriftpy2", "fast", Dialect("unframed", "binary")), "thrift_any")
+
+
+@scene_of("thrift")
+def thrift_json(stage: Stage) -> None:
+    """The JSON protocol, in which binary is base64."""
+    _thrift(stage, "thrift_json", Peer("apache", "pure", Dialect("unframed", "json")), "thrift_json")
+
+
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 
@@ -468,7 +571,18 @@ def _wait_for(port: int) -> None:
 
 
 @contextlib.contextmanager
-def _servers(folder: Path) -> Iterator[None]:
+def _thrift_servers(capture: str, folder: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name, peer in THRIFT_SERVERS.items():
+            if name not in CAPTURED[capture]:
+                continue
+            several = name == "thrift_any"
+            stack.enter_context(thrift_peers.server(peer, thrift_wire.HANDLERS, multiplexed=several, port=PORTS[name]))
+        yield
+
+
+@contextlib.contextmanager
+def _mesh_servers(capture: str, folder: Path) -> Iterator[None]:
     unix = str(folder / "redis.sock")
     config = folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(host=HOST, **PORTS))
@@ -481,6 +595,7 @@ def _servers(folder: Path) -> Iterator[None]:
         stack.callback(web.shutdown)
         stack.enter_context(_serve("relay", _relay(unix)))
         stack.enter_context(_serve("awesome", _awesome))
+        stack.enter_context(_thrift_servers(capture, folder))
         _wait_for(PORTS["redis"])
         _wait_for(PORTS["haproxy"])
         time.sleep(0.5)
@@ -517,31 +632,44 @@ def write_pcapng(source: Path, target: Path) -> int:
     return count
 
 
+SERVERS = {"mesh": _mesh_servers, "thrift": _thrift_servers}
+
+
+def make(capture: str, folder: Path, output: Path) -> None:
+    stage = Stage()
+    raw = folder / f"{capture}.pcap"
+    over = {server: "udp" if server in OVER_UDP else "tcp" for server in CAPTURED[capture]}
+    ports = " or ".join(f"{transport} port {PORTS[server]}" for server, transport in over.items())
+    with SERVERS[capture](capture, folder):
+        nano = "--time-stamp-precision=nano"
+        with _process("tcpdump", "-i", "lo", "-U", "-s", "0", nano, "-Z", "root", "-w", str(raw), ports):
+            time.sleep(1)
+            for play in SCENES[capture]:
+                play(stage)
+                time.sleep(0.1)
+            time.sleep(1)
+    target = output / f"{capture}.pcapng"
+    count = write_pcapng(raw, target)
+    record = target.with_suffix(".json")
+    rows = ",\n".join(f'"{port}": {json.dumps(entry)}' for port, entry in stage.record.items())
+    record.write_text(f"{{\n{rows}\n}}\n")
+    size = target.stat().st_size
+    print(f"{target}: {count} packets, {size} bytes; {len(stage.record)} connections in {record.name}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "captures" / "mesh.pcapng")
+    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help=f"{' or '.join(CAPTURED)} (default: all)")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "captures", help="the folder to write to")
     arguments = parser.parse_args()
-    stage = Stage()
+    for name in arguments.captures:
+        if name not in CAPTURED:
+            parser.error(f"no capture is called {name}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        raw = folder / "raw.pcap"
-        listening = [f"tcp port {PORTS[server]}" for server in CAPTURED]
-        ports = " or ".join(listening + [f"udp port {PORTS[server]}" for server in CAPTURED_UDP])
-        with _servers(folder):
-            nano = "--time-stamp-precision=nano"
-            with _process("tcpdump", "-i", "lo", "-U", "-s", "0", nano, "-Z", "root", "-w", str(raw), ports):
-                time.sleep(1)
-                for play in SCENES:
-                    play(stage)
-                    time.sleep(0.1)
-                time.sleep(1)
-        count = write_pcapng(raw, arguments.output)
-    record = arguments.output.with_suffix(".json")
-    rows = ",\n".join(f'"{port}": {json.dumps(entry)}' for port, entry in stage.record.items())
-    record.write_text(f"{{\n{rows}\n}}\n")
-    size = arguments.output.stat().st_size
-    print(f"{arguments.output}: {count} packets, {size} bytes; {len(stage.record)} connections in {record.name}")
+        for capture in arguments.captures or CAPTURED:
+            make(capture, folder, arguments.output)
 
 
 if __name__ == "__main__":

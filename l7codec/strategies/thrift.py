@@ -216,25 +216,23 @@ def edits(message: Message) -> SearchStrategy[dict[str, Any]]:
 def extremes(side: Side, size: int) -> list[bytes]:
     """One long string, many small elements of each kind, deep nesting, a long name; with a frame and without."""
     build: Any = thrift.call if side is Side.CLIENT else thrift.reply
-    bodies: list[Any] = [
-        {1: ("string", b"v" * size)},
-        {1: ("list<i32>", list(range(-60, 60)) * (size // 120))},
-        {1: ("list<string>", [b"ab"] * (size // 4))},
-        {1: ("list<struct>", [{1: ("i32", 5)}] * (size // 4))},
-        {1: ("map<string,i64>", [(b"k", 1)] * (size // 8))},
-        {1: ("list<list>", [("list<bool>", [True])] * (size // 4))},
-        dict.fromkeys(range(1, min(size // 4, 30000)), ("bool", True)),
+    id = 1 if side is Side.CLIENT else 0
+    text = ("string", b"v" * size)
+    structs = ("list<struct>", [{1: ("i32", 5)}] * (size // 8))
+    unframed: list[tuple[str, Any]] = [
+        ("binary", {id: text}),
+        ("binary", {id: structs}),
+        ("binary", {id: ("map<string,i64>", [(b"k", 1)] * (size // 13))}),
+        ("binary", {id: ("list<list>", [("list<string>", [b"ab"])] * (size // 11))}),
+        ("compact", {id: structs}),
+        ("compact", {id: ("list<i32>", list(range(-60, 60)) * (size // 120))}),
+        ("compact", {id + number: ("bool", True) for number in range(min(size, 30_000))}),
+        ("json", {id: ("string", b'"' * (size // 2))}),
     ]
-    found = []
-    for body in bodies:
-        for transport, protocol in (("unframed", "binary"), ("unframed", "compact"), ("unframed", "json")):
-            found.append(build("get", body, transport=transport, protocol=protocol).raw)
-    name = "n" * size
-    found += [
-        build(name, {}, transport="unframed", protocol=protocol).raw for protocol in ("binary", "compact", "json")
-    ]
-    found.append(build("get", bodies[0]).raw)
-    found.append(build("get", bodies[0], transport="twitter").raw)
+    found = [build("get", body, transport="unframed", protocol=protocol).raw for protocol, body in unframed]
+    found.append(build("n" * size, {}, transport="unframed").raw)
+    found.append(build("get", {id: text}).raw)
+    found.append(build("get", {id: text}, transport="twitter").raw)
     headers = {f"h{number}": "v" for number in range(min(size // 8, 5000))}
     found += [build("get", {}, transport=transport, headers=headers).raw for transport in ("header", "ttheader")]
     return found

@@ -1,8 +1,8 @@
 """Apache Thrift's library and thriftpy2 as clients and as servers, over every transport and protocol that they have.
 
-Both take the service from the same files in `idl/`: thriftpy2 reads them, and Apache's classes are made from what it
-read, with `TBase`, as the compiler's `py:dynamic` does. What goes in and comes out is plain data in both: structs are
-dicts by field name, enums integers, a declared exception is `Thrown`.
+Both take the service from docs/captures/everything.thrift: thriftpy2 reads it, and Apache's classes are made from what
+it read, with `TBase`, as the compiler's `py:dynamic` does. What goes in and comes out is plain data in both: structs
+are dicts by field name, enums integers, a declared exception is `Thrown`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from thriftpy2.transport import framed as py2_framed
 
 from .programs import PATIENCE
 
-IDL = Path(__file__).parent / "idl"
+IDL = Path(__file__).resolve().parents[2] / "docs" / "captures"
 
 
 @cache
@@ -419,29 +419,31 @@ def py2_socket(connected: socket.socket) -> Any:
 def client(
     port: int, peer: Peer, service: str = "Everything", *, multiplexed: bool = False, headers: Any = None
 ) -> Iterator[Any]:
-    """A client of this library and dialect: `call(method, **arguments)`; its `protocol` is the library's."""
+    """A client of this library and dialect: `call(method, **arguments)`; `port` is its own."""
     found = getattr(idl(), service)
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connected:
         if peer.library == "apache":
             protocol = apache_protocol(apache_socket(connected), peer, headers)
             if multiplexed:
                 protocol = TMultiplexedProtocol.TMultiplexedProtocol(protocol, service)
-            yield _ApacheClient(protocol, found)
+            made: Any = _ApacheClient(protocol, found)
         else:
             protocol = py2_protocol_of(py2_socket(connected), peer)
             if multiplexed:
                 protocol = py2_protocol.TMultiplexedProtocol(protocol, service)
-            yield _Py2Client(protocol, found, peer)
+            made = _Py2Client(protocol, found, peer)
+        made.port = connected.getsockname()[1]
+        yield made
 
 
 @contextlib.contextmanager
-def server(peer: Peer, handlers: Mapping[str, Handler], *, multiplexed: bool = False) -> Iterator[int]:
+def server(peer: Peer, handlers: Mapping[str, Handler], *, multiplexed: bool = False, port: int = 0) -> Iterator[int]:
     """The port of a server of this library and dialect; `handlers` by the service's name."""
     make = _apache_processor if peer.library == "apache" else _py2_processor
     processor = make(handlers, multiplexed)
     problems: list[BaseException] = []
     threads: list[threading.Thread] = []
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
 
     def serve(connected: socket.socket) -> None:
         try:

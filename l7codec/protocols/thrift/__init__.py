@@ -19,7 +19,7 @@ from typing import Any
 from ...buffer import ReceiveBuffer
 from ...errors import LocalProtocolError, RemoteProtocolError
 from ...message import Message, Side, octets
-from . import binary, build
+from . import build
 from .codec import ThriftCodec
 from .edit import translated
 from .envelope import CALL, ONEWAY

@@ -22,6 +22,7 @@ from typing import Any, Final
 from ...errors import BodyError, LocalProtocolError
 from .binary import Open, bad_count, bad_size, pairs_of, repeat, too_deep
 from .values import (
+    CONTAINERS,
     LIST_NAMES,
     SET_NAMES,
     Fields,
@@ -311,7 +312,7 @@ def _scalar(data: bytes, pos: int, end: int, kind: int, version: int) -> tuple[A
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 _RANGES: Final = {6: 1 << 15, 8: 1 << 31, 10: 1 << 63}
-_SMALL: Final = tuple([bytes((number,)) for number in range(128)])
+_SMALL: Final[tuple[bytes, ...]] = tuple([bytes((number,)) for number in range(128)])
 _INTEGERS: Final[dict[str, tuple[int, int]]] = {"i32": (5, 1 << 31), "i64": (6, 1 << 63), "i16": (4, 1 << 15)}
 """Of types that are zigzag varints: their nibble, and the first number that is too big."""
 
@@ -328,7 +329,15 @@ def write_varint(number: int) -> bytes:
     return bytes(octets)
 
 
+_UNZIGZAG: Final = bytes([(byte << 1 if byte < 128 else ~((byte - 256) << 1)) & 255 for byte in range(256)])
+"""A signed byte from -64 to 63 as a varint of one byte."""
+_SHORT: Final[tuple[bytes, ...]] = tuple([_SMALL[_UNZIGZAG[byte & 255]] for byte in (*range(64), *range(-64, 0))])
+"""The same by the number; negative ones are at the end, where Python looks for them."""
+
+
 def _write_integer(number: int, bound: int) -> bytes:
+    if -64 <= number < 64:
+        return _SHORT[number]
     if not -bound <= number < bound:
         raise LocalProtocolError("thrift", 0, f"{number} does not fit into its type")
     number = number << 1 if number >= 0 else ~(number << 1)
@@ -358,7 +367,7 @@ class _Writer:
             elif type == "bool":
                 nibble = 1 if value else 2
             else:
-                codes = CODES_OF.get(type) or container_codes(type)
+                codes = CODES_OF.get(type) or CONTAINERS.get(type) or container_codes(type)
                 nibble = self._nibble(codes[0])
             delta = id - last
             last = id
@@ -393,17 +402,31 @@ class _Writer:
             if count:
                 put(_HEADS[self._nibble(code) << 4 | self._nibble(item_code)])
                 for key, item in values:
-                    self.element(code, key, put)
-                    self.element(item_code, item, put)
+                    if code == 11:
+                        self.string(key, put)
+                    else:
+                        self.element(code, key, put)
+                    if item_code == 11:
+                        self.string(item, put)
+                    elif item_code in _RANGES:
+                        put(_write_integer(item, _RANGES[item_code]))
+                    else:
+                        self.element(item_code, item, put)
             return
         nibble = self._nibble(code) if count else self.nibbles.get(code, 0)
         put(_HEADS[count << 4 | nibble] if count < 15 else _HEADS[0xF0 | nibble] + write_varint(count))
         if 6 <= code <= 10:
-            bound = _RANGES[code]
-            put(b"".join([_write_integer(value, bound) for value in values]))
+            if count and min(values) >= -64 and max(values) < 64:
+                put(struct.pack(f"{count}b", *values).translate(_UNZIGZAG))
+            else:
+                bound = _RANGES[code]
+                put(b"".join([_write_integer(value, bound) for value in values]))
         elif code == 12:
             for value in values:
                 self.struct(value, put)
+        elif code == 11:
+            for value in values:
+                self.string(value, put)
         elif code == 3:
             put(struct.pack(f"{count}b", *values))
         else:
@@ -419,10 +442,16 @@ class _Writer:
         else:
             self.scalar(code, value, put)
 
+    def string(self, value: Any, put: Callable[[bytes], None]) -> None:
+        """A length and the bytes."""
+        if value.__class__ is not bytes:
+            value = write_bytes(value)
+        size = len(value)
+        put((_SMALL[size] if size < 128 else write_varint(size)) + value)
+
     def scalar(self, code: int, value: Any, put: Callable[[bytes], None]) -> None:
         if code == 11:
-            octets = write_bytes(value)
-            put(write_varint(len(octets)) + octets)
+            self.string(value, put)
         elif code in _RANGES:
             put(_write_integer(value, _RANGES[code]))
         elif code == 2:

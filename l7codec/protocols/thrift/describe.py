@@ -80,7 +80,7 @@ def _describe_reply(metadata: Metadata, data: bytes, head: Envelope, depth: int)
     """A reply's status. Its result is one field: 0 the value, any other a declared exception, none nothing at all."""
     if head.type == REPLY:
         try:
-            id = _first_field(data, head)
+            id = _first_field(data, head, depth)
         except (IndexError, struct.error):
             return BodyError("thrift", len(data), "the payload ends inside the result")
         except BodyError as error:
@@ -105,7 +105,7 @@ def _describe_reply(metadata: Metadata, data: bytes, head: Envelope, depth: int)
     return None
 
 
-def _first_field(data: bytes, head: Envelope) -> int | None:
+def _first_field(data: bytes, head: Envelope, depth: int) -> int | None:
     """The id of the result's first field; None where it has none."""
     if head.protocol in ("binary", "old_binary"):
         if data[head.start] == 0:
@@ -113,7 +113,7 @@ def _first_field(data: bytes, head: Envelope) -> int | None:
         id: int = _FIELD(data, head.start)[1]
         return id
     if head.protocol == "json":
-        body, _ = read_body(data, head.start, "json", 1 << 30)
+        body, _ = read_body(data, head.start, "json", depth)
         return next(iter(Struct(body)), None)
     first = data[head.start]
     if first == 0:

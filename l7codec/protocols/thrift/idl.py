@@ -30,12 +30,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...errors import LocalProtocolError
+from ...errors import BodyError, LocalProtocolError
 from ...message import Edits, Kind, Message
+from ...pending import Pending
 from .codec import ThriftCodec
 from .declared import APPLICATION_EXCEPTION, Method, Service, StructType, services_of
 from .naming import Named, name_struct, type_struct, unnamed
-from .values import Fields, Struct, StructLike
+from .values import Struct, StructLike
 
 __all__ = ["Idl", "Method", "Named", "Service"]
 
@@ -55,6 +56,8 @@ class Idl:
     def codec(self) -> type[ThriftCodec]:
         """ThriftCodec, whose bodies have the names of this IDL. `l7codec.register` it.
 
+        In a conversation, a declared exception's name is the `error.type` of the reply that holds it.
+
         A message's body is found by the protocol's name, so that messages pickle; that is why one process has one IDL
         in force. Where there are several, leave ThriftCodec in place and ask each for `idl.body(message)`.
         """
@@ -62,6 +65,13 @@ class Idl:
 
         class NamingThriftCodec(ThriftCodec):
             """Thrift, with names."""
+
+            def pair(self, message: Message, pending: Pending) -> Message | None:
+                request = super().pair(message, pending)
+                name = idl.exception(message, request)
+                if name is not None:
+                    message.metadata["error.type"] = name
+                return request
 
             @classmethod
             def body(cls, message: Message) -> Any:
@@ -79,18 +89,27 @@ class Idl:
         """The body of `message` with names; by ids where the IDL does not tell what it is. Raises BodyError."""
         body: StructLike = ThriftCodec.body(message)
         struct = self._struct(message)
-        if struct is None or isinstance(body, Fields):
+        if struct is None or not isinstance(body, Struct):
             return body
         return name_struct(struct, body, _json(message))
 
-    def method(self, message: Message) -> Method | None:
+    def exception(self, message: Message, request: Message | None = None) -> str | None:
+        """The name of the declared exception that `message` is; None of any other message."""
+        field = message.metadata.get("thrift.exception_field")
+        method = None if field is None else self.method(message, request)
+        if method is None or not isinstance(field, int) or field not in method.result.by_id:
+            return None
+        struct = method.result.by_id[field].type.struct
+        return None if struct is None else struct.name
+
+    def method(self, message: Message, request: Message | None = None) -> Method | None:
         """The method that `message` calls or answers; None where the IDL has none or does not tell which.
 
         Where the call names a service that is declared, that one is asked, else all of them. Of several different
         methods of one name that is taken under which the fewest fields stay without a name; if two are alike in that,
-        none is. A reply is read as its request is, where a Conversation has paired it.
+        none is. A reply is read as its `request` is, by default that with which a Conversation has paired it.
         """
-        asked = message.request or message
+        asked = request or message.request or message
         name = asked.metadata.get("method")
         service = self.services.get(str(asked.metadata.get("service")))
         if service is not None:
@@ -163,7 +182,10 @@ class Idl:
 def _closest(methods: list[Method], message: Message) -> Method | None:
     """Of different methods the one that explains most of a message's outermost fields; None if two do,
     unless they are declared alike."""
-    body = ThriftCodec.body(message)
+    try:
+        body = ThriftCodec.body(message)
+    except BodyError:  # of the request that is answered: its bytes tell nothing
+        return None
     answers = message.kind is Kind.RESPONSE
     strange = [unnamed(one.result if answers else one.arguments, body, _json(message)) for one in methods]
     best = [one for one, count in zip(methods, strange, strict=True) if count == min(strange)]

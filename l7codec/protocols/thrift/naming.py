@@ -187,7 +187,7 @@ class _Typing:
             if not isinstance(value, bool):
                 raise self._wrong(type, value)
             return value
-        if type.wire == "double":
+        if type.wire in ("double", "float"):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise self._wrong(type, value)
             try:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import thriftpy2
+from hypothesis import given
+from hypothesis import strategies as st
 
 import l7codec
-from l7codec import Conversation, LocalProtocolError, Message, Side, registry
+from l7codec import BodyError, Conversation, LocalProtocolError, Message, Side, registry, strategies
+from l7codec.protocols import thrift
 from l7codec.protocols.thrift import Fields, Struct, ThriftCodec
-from l7codec.protocols.thrift.declared import with_uuid
+from l7codec.protocols.thrift.declared import Enum, Field, StructType, Type, with_uuid
 from l7codec.protocols.thrift.envelope import CALL, EXCEPTION, REPLY, write_body, write_envelope
 from l7codec.protocols.thrift.idl import Idl, Named
+from l7codec.protocols.thrift.naming import name_struct, type_struct, unnamed
+from tests import laws
 
 IDL = """
 typedef i64 Id
@@ -265,6 +272,16 @@ class TestWhichMethod:
         assert idl.body(paired("Orders:get", {}, {0: ("i32", 1)})) == {0: ("i32", 1)}
         assert idl.body(paired("get", GET, {0: ("string", b"1")})) == {"success": "1"}
 
+    def test_a_reply_to_what_cannot_be_read(self, idl):
+        conversation = Conversation("thrift")
+        bad = bytearray(thrift.call("get", {1: ("i64", 1)}).raw)
+        bad[-12] = 99  # no type
+        [request] = conversation.client.receive_data(bytes(bad))
+        assert request.metadata["method"] == "get"
+        [response] = conversation.server.receive_data(thrift.reply("get", ("i32", 1)).raw)
+        assert response.request is request
+        assert idl.body(response) == {0: ("i32", 1)}
+
     def test_a_reply_alone(self, idl):
         assert idl.body(message("get", {0: ("i32", 1)}, REPLY)) == {"success": 1}
         assert idl.body(message("plant", {0: ("struct", {})}, REPLY)) == {"success": {}}
@@ -292,6 +309,16 @@ class TestCodec:
         assert ThriftCodec.body(again) == {1: ("i64", 43), 2: ("i32", 1), 3: ("string", b"\xff")}
         assert l7codec.encode(call) == call.raw
         assert l7codec.encode(call, {"body": call.body}) == call.raw
+
+    def test_a_declared_exception_s_name_is_the_error_s_type(self):
+        gone = {2: ("struct", {1: ("string", b"no")})}
+        response = paired("Orders:get", GET, gone)
+        assert (response.metadata["status"], response.metadata["error.type"]) == ("error", "Gone")
+        assert response.body == {"lost": {"why": "no"}}
+        for name, body in (("Orders:get", {7: ("struct", {})}), ("Orders:get", {0: ("string", b"")}), ("nobody", gone)):
+            assert "error.type" not in paired(name, GET, body).metadata
+        failed = paired("Orders:get", GET, {2: ("i32", 6)}, EXCEPTION)
+        assert failed.metadata["error.type"] == "INTERNAL_ERROR"
 
     def test_by_ids_still_goes(self):
         call = message("Orders:get", GET)
@@ -379,3 +406,106 @@ def test_uuid_is_declared_only_where_it_is_a_type():
         assert with_uuid(text) == text
     text = '# enum uuid\ninclude "uuid.thrift"\n/* struct\n */ namespace py x\nunion U { 1: uuid id }'
     assert with_uuid(text) == text.replace("union U", "struct uuid {} union U")
+
+
+# -- any body under any declaration -----------------------------------------------------------------------------------
+
+COLORS = Enum("Color", {0: "NONE", 1: "RED", 7: "AZURE"}, {"NONE": 0, "RED": 1, "BLUE": 7, "AZURE": 7})
+OTHERS = [
+    Type("bool"),
+    Type("i32"),
+    Type("string"),
+    Type("struct", struct=StructType("Empty")),
+    Type("list<i32>"),
+    Type(""),
+]
+
+
+@st.composite
+def declared(draw: st.DrawFn, wire: str, value: Any) -> Type:
+    """A type for a value: the one that it has, as the IDL may have put it, or another."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.sampled_from(OTHERS))
+    base, _, inner = wire.partition("<")
+    if base == "map":
+        key, item = inner[:-1].split(",")
+        first, second = value[0] if value else (None, None)
+        return container("map", draw(element(key, first)), draw(element(item, second)))
+    if inner:
+        return container(base, draw(element(inner[:-1], value[0] if value else None)))
+    if base == "struct":
+        struct = StructType("S")
+        for number, (type, held) in value if isinstance(value, Fields) else value.items():
+            if draw(st.integers(0, 4)):
+                struct.add(Field(number, f"f{number}", draw(declared(type, held))))
+        return Type(wire, struct=struct)
+    if base == "i32" and draw(st.booleans()):
+        return Type(wire, enum=COLORS)
+    return Type(wire, binary=base == "string" and draw(st.booleans()))
+
+
+def container(name: str, *elements: Type) -> Type:
+    return Type(f"{name}<{','.join(one.wire.partition('<')[0] for one in elements)}>", elements)
+
+
+def element(wire: str, value: Any) -> st.SearchStrategy[Type]:
+    if wire in ("list", "set", "map"):
+        return st.just(Type(f"{wire}<>")) if value is None else declared(*value)
+    return st.just(Type(wire)) if value is None and wire == "struct" else declared(wire, value)
+
+
+@given(st.sampled_from(Side).flatmap(lambda side: strategies.messages("thrift", side)), st.data())
+def test_names_lose_nothing(message, data):
+    try:
+        body = ThriftCodec.body(message)
+    except BodyError:
+        return
+    if not isinstance(body, Struct):
+        return
+    struct = data.draw(declared("struct", body)).struct
+    if struct is None:
+        return
+    json = message.metadata["thrift.protocol"] == "json"
+    named = name_struct(struct, body, json)
+    assert unnamed(struct, body, json) == sum(isinstance(key, int) for key in named)
+    l7codec.message._plain(named)
+    if not json:  # where base64 may come without its padding
+        assert repr(untyped(type_struct(struct, named))) == repr(untyped(body))
+
+
+@contextlib.contextmanager
+def in_force(idl: Idl) -> Iterator[None]:
+    known = registry._codecs.copy()
+    try:
+        l7codec.register(idl.codec())
+        yield
+    finally:
+        registry._codecs.clear()
+        registry._codecs.update(known)
+
+
+DECLARED = " ".join(f"i32 {name}(1: i32 one, 2: string two) throws (1: X x)" for name in ("get", "put", "ping"))
+
+
+@given(strategies.conversations("thrift"), st.data())
+def test_a_codec_with_names_keeps_the_laws(said, data):
+    """The methods of the strategies are declared, and few of their arguments."""
+    with in_force(Idl(load(f"exception X {{ 1: i32 y }} service S {{ {DECLARED} }}", "laws"))):
+        laws.pairs("thrift", said)
+        for message in said:
+            laws.sound(registry.codec_class("thrift"), message)
+            laws.edited(message, data.draw(strategies.edits("thrift", message)))
+
+
+def untyped(value: Any) -> Any:
+    """Without the types of empty maps, which the compact protocol does not write."""
+    match value:
+        case dict():
+            return {key: untyped(item) for key, item in value.items()}
+        case (str() as name, []) if name.startswith("map<"):
+            return "map", []
+        case Fields():
+            return value
+        case tuple() | list():
+            return [untyped(item) for item in value]
+    return value
