@@ -1,6 +1,6 @@
 """Makes docs/captures/mesh.pcapng and thrift.pcapng from real servers and clients on the loopback interface.
 
-    python scripts/make_mesh_capture.py                needs haproxy, redis-server, openssl, tcpdump, and the right to capture
+    python scripts/make_mesh_capture.py                needs haproxy, redis-server, openssl, tcpdump; may capture
     python scripts/make_mesh_capture.py thrift         only that one; needs tcpdump and the right to capture
 
 mesh:
