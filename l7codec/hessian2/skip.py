@@ -103,12 +103,15 @@ def skip(context: Context, position: int) -> int:
             position += 1
             if tag in b"MU":
                 position = context.type(position)[1]
-            outside.append((left, pairs))
-            left = 0
-            pairs = tag in b"HM"
-            while found := _open_values(pairs).match(data, position):
+            keyed = tag in b"HM"
+            simple = _open_values(keyed)
+            while data[position] != 0x5A and (found := simple.match(data, position)):
                 position = found.end()
-            continue
+            if data[position] != 0x5A:
+                outside.append((left, pairs))
+                left, pairs = 0, keyed
+                continue
+            position += 1
         elif 0x30 <= tag < 0x34 or tag in b"RS":
             position = context.string_end(position)
         elif 0x34 <= tag < 0x38 or tag in b"AB":
@@ -124,7 +127,9 @@ def skip(context: Context, position: int) -> int:
             number = -1
             if 0x60 <= tag < 0x70:
                 number = tag - 0x60
-                count = len(context.definition(position, number).fields)
+                if number >= len(classes):
+                    raise context.fail(position, f"class {number} of {len(classes)}")
+                count = len(classes[number].fields)
                 position += 1
             elif tag == 0x4F:
                 number, after = context.integer(position + 1)
