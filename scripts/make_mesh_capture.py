@@ -314,7 +314,7 @@ def web(stage: Stage) -> None:
 
 
 def _replay(stage: Stage, recording: str, server: str) -> None:
-    """Say again, over a connection of our own, what two programs said: each piece when the one before it has arrived."""
+    """Say again, over a connection of our own, what two programs said: a piece when the one before it has arrived."""
     found = json.loads((ROOT / "tests" / "vectors" / "dubbo" / f"{recording}.json").read_text())
     with (
         socket.create_server((HOST, PORTS[server])) as listener,
