@@ -1,6 +1,6 @@
 """Hessian2 against python-hessian, which is written in Python, and hessian-codec, written in Rust.
 
-What each contestant does with the same value, an order (or a page of them) with text, numbers, a list of items and a map:
+What each contestant does with the same value, an order (or a page of them): text, numbers, a list of items, a map:
 
     ours             loads: JavaObjects, ints and longs apart, all tables and limits checked
     python-hessian   Parser: objects of classes that it makes up from the names it reads

@@ -29,7 +29,7 @@ from typing import Any
 from ..errors import BodyError
 from ..limits import DEFAULT_LIMITS, Limits
 from .graph import to_plain
-from .read import Reader
+from .read import Reader, read_one
 from .values import ClassDefinition, Date, JavaList, JavaLong, JavaMap, JavaObject
 from .write import Writer
 
@@ -51,11 +51,7 @@ __all__ = [
 
 def loads(data: bytes | bytearray | memoryview, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     """The one value in `data`. Raises BodyError for bytes that are no value, or more than one."""
-    reader = Reader(data, limits=limits)
-    value = reader.value()
-    if not reader.at_end:
-        raise BodyError("hessian2", reader.offset, f"{len(data) - reader.offset} bytes after the value")
-    return value
+    return read_one(data if isinstance(data, bytes) else bytes(data), limits)
 
 
 def dumps(value: Any) -> bytes:

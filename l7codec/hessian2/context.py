@@ -99,6 +99,11 @@ class Context:
     def string(self, position: int) -> tuple[str, int]:
         """A string in any form, and where it ends."""
         units, position, last = self.piece(position)
+        if last:
+            end = position + units
+            text = self.text[position:end]
+            if end <= self.end and text.isascii():
+                return text, end
         text, position = self.units(position, units)
         if last:
             return text, position
@@ -137,6 +142,8 @@ class Context:
     def type(self, position: int) -> tuple[str, int]:
         """The type of a list or map, written out or by its number, and where it ends."""
         tag = self.data[position]
+        if 0x90 <= tag < 0xC0 and tag - 0x90 < len(self.types):
+            return self.types[tag - 0x90], position + 1
         if tag < 0x20 or 0x30 <= tag < 0x34 or tag in (0x52, 0x53):
             name, after = self.string(position)
             self.types.append(name)
@@ -148,11 +155,18 @@ class Context:
 
     def define(self, position: int) -> int:
         """Take up a class definition, behind its tag; where it ends."""
+        data = self.data
+        text = self.text
         name, position = self.string(position)
         count, position = self.count(position, "fields")
         fields = []
         for _ in range(count):
-            field, position = self.string(position)
+            size = data[position]
+            field = text[position + 1 : position + 1 + size]
+            if size < 0x20 and field.isascii():
+                position += 1 + size
+            else:
+                field, position = self.string(position)
             fields.append(field)
         self.classes.append(ClassDefinition(name, fields))
         return position

@@ -24,10 +24,15 @@ from .scalars import Date, JavaLong
 from .skip import skip
 from .values import JavaList, JavaMap, JavaObject
 
+_MORE: Final = object()
+
+_CONSTANTS: Final[dict[int, Any]] = {0x46: False, 0x4E: None, 0x54: True, 0x5B: 0.0, 0x5C: 1.0}
+
 SMALL: Final[tuple[Any, ...]] = tuple(
-    tag - 0x90 if 0x80 <= tag < 0xC0 else JavaLong(tag - 0xE0) if 0xD8 <= tag < 0xF0 else None for tag in range(256)
+    tag - 0x90 if 0x80 <= tag < 0xC0 else JavaLong(tag - 0xE0) if 0xD8 <= tag < 0xF0 else _CONSTANTS.get(tag, _MORE)
+    for tag in range(256)
 )
-"""What a tag of one byte means by itself."""
+"""What a tag means that is a value by itself."""
 
 PLAIN_DEPTH: Final = 64
 """Below so many levels, and around what lies there, every list and map is a JavaList or JavaMap: printing, comparing or
@@ -147,6 +152,18 @@ class Reader:
         return text
 
 
+def read_one(data: bytes, limits: Limits) -> Any:
+    """The one value in `data`."""
+    context = Context(data, limits, "hessian2")
+    try:
+        value, end = _read(context, 0)
+    except (IndexError, struct.error):
+        raise context.fail(context.end, "the value goes on behind the last byte") from None
+    if end < context.end:
+        raise context.fail(end, f"{context.end - end} bytes after the value")
+    return value
+
+
 # -- one value ------------------------------------------------------------------------------------------------------
 
 
@@ -177,11 +194,10 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
                 position = end
             else:
                 value, position = context.units(position, tag)
+        elif (value := small[tag]) is not _MORE:
+            position += 1
         elif tag >= 0x80:
-            value = small[tag]
-            if value is not None:
-                position += 1
-            elif tag < 0xD0:
+            if tag < 0xD0:
                 value = (tag - 0xC8 << 8) + data[position + 1]
                 position += 2
             elif tag < 0xD8:
@@ -198,18 +214,41 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
             if not 0 <= index < len(classes):
                 raise context.fail(position, f"class {index} of {len(classes)}")
             position = after
-            value = new(JavaObject)
-            value.definition = definition = classes[index]
+            held = new(JavaObject)
+            held.definition = definition = classes[index]
             values: list[Any] = []
-            value.values = values
-            objects.append(value)
-            count = len(definition.fields)
-            if count:
+            held.values = values
+            objects.append(held)
+            due = len(definition.fields)
+            # Most fields are short: they are read here, which saves most objects from becoming a Frame.
+            append = values.append
+            while due:
+                tag = data[position]
+                if tag < 0x20:
+                    end = position + 1 + tag
+                    value = text[position + 1 : end]
+                    if not value.isascii():
+                        break
+                    position = end
+                elif (value := small[tag]) is not _MORE:
+                    position += 1
+                elif 0xC0 <= tag < 0xD0:
+                    value = (tag - 0xC8 << 8) + data[position + 1]
+                    position += 2
+                elif (rare := _RARE[tag]) is not None:
+                    value, position = rare(context, position)
+                else:
+                    break
+                append(value)
+                due -= 1
+            else:
+                append = items.append
+                value = held
+            if due:
                 stack.append((items, left, kind, holder, number))
-                items, left, kind, holder, number = values, count, _OBJECT, value, len(objects) - 1
+                items, left, kind, holder, number = values, due, _OBJECT, held, len(objects) - 1
                 if len(stack) >= shallow:
                     items, kind, holder = _deep(context, stack, (items, left, kind, holder, number), position)
-                append = items.append
                 continue
         elif (rare := _RARE[tag]) is not None:
             value, position = rare(context, position)
@@ -372,20 +411,17 @@ def _read_skipped(context: Context) -> None:
 # -- values that hold no others ---------------------------------------------------------------------------------------
 
 
-def _null(context: Context, position: int) -> tuple[Any, int]:
-    return None, position + 1
-
-
-def _true(context: Context, position: int) -> tuple[Any, int]:
-    return True, position + 1
-
-
-def _false(context: Context, position: int) -> tuple[Any, int]:
-    return False, position + 1
-
-
 def _int(context: Context, position: int) -> tuple[Any, int]:
     return INT(context.data, position + 1)[0], position + 5
+
+
+def _int_of_three(context: Context, position: int) -> tuple[Any, int]:
+    high = context.data[position] - 0xD4 << 16
+    return high + USHORT(context.data, position + 1)[0], position + 3
+
+
+def _long_of_two(context: Context, position: int) -> tuple[Any, int]:
+    return JavaLong((context.data[position] - 0xF8 << 8) + context.data[position + 1]), position + 2
 
 
 def _long(context: Context, position: int) -> tuple[Any, int]:
@@ -403,14 +439,6 @@ def _long_of_three(context: Context, position: int) -> tuple[Any, int]:
 
 def _double(context: Context, position: int) -> tuple[Any, int]:
     return _DOUBLE(context.data, position + 1)[0], position + 9
-
-
-def _zero(context: Context, position: int) -> tuple[Any, int]:
-    return 0.0, position + 1
-
-
-def _one(context: Context, position: int) -> tuple[Any, int]:
-    return 1.0, position + 1
 
 
 def _double_of_byte(context: Context, position: int) -> tuple[Any, int]:
@@ -450,29 +478,22 @@ def _short_binary(context: Context, position: int) -> tuple[Any, int]:
     return context.data[position + 1 : end], end
 
 
-def _string(context: Context, position: int) -> tuple[Any, int]:
-    return context.string(position)
-
-
 _Read = Callable[[Context, int], tuple[Any, int]]
 _BY_TAG: Final[dict[int, _Read]] = {
     0x44: _double,
-    0x46: _false,
     0x49: _int,
     0x4A: _date,
     0x4B: _date_of_minutes,
     0x4C: _long,
-    0x4E: _null,
-    0x54: _true,
     0x59: _long_of_int,
-    0x5B: _zero,
-    0x5C: _one,
     0x5D: _double_of_byte,
     0x5E: _double_of_short,
     0x5F: _double_of_thousandths,
-    **dict.fromkeys((0x52, 0x53, *range(0x30, 0x34)), _string),
+    **dict.fromkeys((0x52, 0x53, *range(0x30, 0x34)), Context.string),
     **dict.fromkeys((0x41, 0x42, *range(0x34, 0x38)), _binary),
     **dict.fromkeys(range(0x20, 0x30), _short_binary),
     **dict.fromkeys(range(0x38, 0x40), _long_of_three),
+    **dict.fromkeys(range(0xD0, 0xD8), _int_of_three),
+    **dict.fromkeys(range(0xF0, 0x100), _long_of_two),
 }
 _RARE: Final = tuple(_BY_TAG.get(tag) for tag in range(256))

@@ -5,6 +5,8 @@ Containers of known length need no level of their own: an object of five fields 
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Final
 
 from .context import Context
@@ -22,6 +24,42 @@ SIZES: Final[tuple[int, ...]] = tuple(
 """How long a value is whose tag says so."""
 
 
+# What needs no table and no level, as a pattern: text of up to 31 characters that is ASCII, and what its tag measures.
+# Each tag begins one alternative and each alternative has one length, so that trying again never finds another way.
+_SIMPLE: Final = b"(?:%b)" % b"|".join(
+    [
+        rb"[NTF\[\\\x00\x80-\xbf\xd8-\xef]",
+        rb"[\x5d\xc0-\xcf\xf0-\xff][\x00-\xff]",
+        rb"[\x5e\x38-\x3f\xd0-\xd7][\x00-\xff]{2}",
+        rb"[IKY_][\x00-\xff]{4}",
+        rb"[DJL][\x00-\xff]{8}",
+        *[rb"\x%02x[\x00-\x7f]{%d}" % (size, size) for size in range(1, 0x20)],
+    ]
+)
+_MANY: Final = 16  # values that are tried at once
+_GROUPS: Final = (16, 4, 1)  # objects of one class that are tried at once
+_FIELDS: Final = 24  # fields of one object that are tried at once
+
+
+@functools.cache
+def _values(count: int) -> re.Pattern[bytes]:
+    """So many simple values, one after the other."""
+    return re.compile(rb"%b{%d}+" % (_SIMPLE, count))
+
+
+@functools.cache
+def _objects(fields: int, count: int) -> re.Pattern[bytes]:
+    """So many objects of one class (its tag comes again) whose fields are simple."""
+    each = rb"%b{%d}+" % (_SIMPLE, fields)
+    return re.compile(rb"([\x60-\x6f])%b(?:\1%b){%d}+" % (each, each, count - 1))
+
+
+@functools.cache
+def _open_values(pairs: bool) -> re.Pattern[bytes]:
+    """Simple values up to an end mark; in pairs, those of a map."""
+    return re.compile(rb"(?:%b){1,32}+" % (_SIMPLE * 2 if pairs else _SIMPLE))
+
+
 def skip(context: Context, position: int) -> int:
     """Where the value at `position` ends.
 
@@ -30,12 +68,16 @@ def skip(context: Context, position: int) -> int:
     """
     data = context.data
     text = context.text
+    classes = context.classes
     sizes = SIZES
     known = len(context.objects)
     objects = known
     left = 1  # values to go; 0 or less: so many went by since the container began that an end mark closes
     pairs = False  # that container is a map
     outside: list[tuple[int, bool]] = []
+    luck = 2  # how often objects that follow one may be tried in vain: as often as they were there, and twice
+    leads: dict[int, int] = {}  # of a class, how many of the first fields are likely to be simple
+    found: re.Match[bytes] | None
     while True:
         tag = data[position]
         if tag < 0x20:
@@ -64,6 +106,8 @@ def skip(context: Context, position: int) -> int:
             outside.append((left, pairs))
             left = 0
             pairs = tag in b"HM"
+            while found := _open_values(pairs).match(data, position):
+                position = found.end()
             continue
         elif 0x30 <= tag < 0x34 or tag in b"RS":
             position = context.string_end(position)
@@ -77,8 +121,10 @@ def skip(context: Context, position: int) -> int:
                 raise context.fail(position, f"reference {number} of {objects}")
             position = after
         else:
+            number = -1
             if 0x60 <= tag < 0x70:
-                count = len(context.definition(position, tag - 0x60).fields)
+                number = tag - 0x60
+                count = len(context.definition(position, number).fields)
                 position += 1
             elif tag == 0x4F:
                 number, after = context.integer(position + 1)
@@ -98,12 +144,44 @@ def skip(context: Context, position: int) -> int:
             else:
                 raise context.fail(position, f"no value begins with tag {tag:02x}")
             objects += 1
-            if left > 0:
-                left += count
-            elif count:
+            if number >= 0 and count:
+                lead = leads.get(number, min(count, _FIELDS))
+                while lead and (found := _values(lead).match(data, position)) is None:
+                    lead = leads[number] = lead * 3 // 4
+                if lead and found is not None:
+                    position = found.end()
+                    count -= lead
+                while not count and luck and left > _GROUPS[0] + 1 and data[position] == tag:
+                    found = _objects(lead, _GROUPS[0]).match(data, position)
+                    if found is None:
+                        luck -= 1
+                        break
+                    position = found.end()
+                    left -= _GROUPS[0]
+                    objects += _GROUPS[0]
+                    luck += 1
+            elif number < 0 and count:
+                tag = data[position]
+                fields = len(classes[tag - 0x60].fields) if 0x60 <= tag < 0x60 + min(len(classes), 16) else 0
+                if 0 < fields <= _FIELDS and leads.get(tag - 0x60, fields) == fields:
+                    for group in _GROUPS:
+                        pattern = _objects(fields, group)
+                        while (
+                            count >= group
+                            and data[position] == tag
+                            and (found := pattern.match(data, position)) is not None
+                        ):
+                            position = found.end()
+                            count -= group
+                            objects += group
+            if left <= 0 and count:  # a level of its own: the end mark of what is outside must not close it
                 outside.append((left, pairs))
-                left = count
-                continue
+                left, pairs = 1, False
+            left += count
+            if number < 0:
+                while left > _MANY + 1 and (found := _values(_MANY).match(data, position)):
+                    position = found.end()
+                    left -= _MANY
         left -= 1
         while not left:
             if not outside:

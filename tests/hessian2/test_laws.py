@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import pickle
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l7codec import hessian2
 from l7codec.errors import BodyError
 from l7codec.hessian2 import Date, JavaList, JavaLong, JavaMap, JavaObject, Reader, Writer, dumps, loads
 from l7codec.hessian2.graph import children, is_container
 from l7codec.strategies import hessian2 as strategies
 from l7codec.strategies import mutations
-
-
-def exact(value: Any, other: Any) -> None:
-    """Equal, of the same types (but for what a reference makes of a list or dict), and shared alike."""
-    partners: dict[int, Any] = {}
-    todo = [(value, other)]
-    while todo:
-        one, two = todo.pop()
-        if not is_container(one):
-            assert type(one) is type(two), (one, two)
-            assert one == two
-            assert not isinstance(one, float) or str(one) == str(two)  # the sign of a zero
-            continue
-        assert isinstance(two, (list,) if isinstance(one, list) else (dict, JavaMap, JavaObject))
-        assert getattr(one, "type", None) == getattr(two, "type", None)
-        if id(one) in partners:
-            assert partners[id(one)] is two
-            continue
-        partners[id(one)] = two
-        if isinstance(one, JavaObject):
-            assert one.definition == two.definition
-        todo.extend(zip(children(one), children(two), strict=True))
+from tests.hessian2.laws import any_bytes, bounded, exact
 
 
 @given(strategies.values())
@@ -76,39 +51,6 @@ def test_every_form_is_read(pair: tuple[Any, bytes]) -> None:
 @given(strategies.encodings(), st.data())
 def test_any_bytes(pair: tuple[Any, bytes], data: st.DataObject) -> None:
     any_bytes(data.draw(mutations(pair[1]) | st.binary(max_size=60)))
-
-
-def any_bytes(data: bytes) -> None:
-    """A value or a BodyError; and where reading succeeds, skipping agrees in the end and in the tables."""
-    reader, skipper = Reader(data), Reader(data)
-    while not reader.at_end:
-        start = reader.offset
-        try:
-            value = reader.value()
-        except BodyError as error:
-            assert 0 <= error.offset <= len(data)
-            assert reader.offset == start
-            with pytest.raises(BodyError, match=f"^{error.protocol}: byte {error.offset}: "):
-                reader.value()  # the same again
-            return
-        skipper.skip()
-        assert skipper.offset == reader.offset
-        assert skipper.context.marks() == reader.context.marks()
-        assert skipper.context.types == reader.context.types
-        assert skipper.context.classes == reader.context.classes
-        bounded(value)
-
-
-def bounded(value: Any) -> None:
-    """What one does with a value without thinking."""
-    assert len(repr(value)) < 100_000
-    json.dumps(hessian2.to_plain(value))
-    twin = pickle.loads(pickle.dumps(value))
-    third = copy.deepcopy(value)
-    if "nan" not in repr(value):
-        assert twin == value
-        assert third == value
-    assert dumps(twin) == dumps(third) == dumps(value)
 
 
 @given(strategies.values())
@@ -179,7 +121,7 @@ def test_kinds() -> None:
     """The strategies give every kind of value there is."""
     seen: set[type] = set()
 
-    @settings(max_examples=200, derandomize=True, database=None)
+    @settings(max_examples=100, derandomize=True, database=None)
     @given(strategies.values())
     def look(value: Any) -> None:
         seen.add(type(value))
