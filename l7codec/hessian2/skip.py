@@ -125,7 +125,7 @@ def skip(context: Context, position: int) -> int:
                     left -= _GROUPS[0]
                     objects += _GROUPS[0]
                     luck += 1
-            elif number < 0 and count >= _GROUPS[-1]:
+            elif number < 0 and count:
                 tag = data[position]
                 fields = len(classes[tag - 0x60].fields) if 0x60 <= tag < 0x60 + min(len(classes), 16) else 0
                 if 0 < fields <= _FIELDS and leads.get(tag - 0x60, fields) == fields:
