@@ -91,7 +91,9 @@ def skip(context: Context, position: int) -> int:
             number = -1
             if 0x60 <= tag < 0x70:
                 number = tag - 0x60
-                count = len(context.definition(position, number).fields)
+                if number >= len(classes):
+                    raise context.fail(position, f"class {number} of {len(classes)}")
+                count = len(classes[number].fields)
                 position += 1
             elif tag >= 0x78:
                 count = tag - 0x78
@@ -159,15 +161,17 @@ def skip(context: Context, position: int) -> int:
             position += 1
             if tag in b"MU":
                 position = context.type(position)[1]
-            outside.append((left, pairs))
-            left = 0
-            pairs = tag in b"HM"
-            simple, least = (_PAIRS, 64) if pairs else (_ITEMS, 32)
-            while found := simple.match(data, position):
+            keyed = tag in b"HM"
+            simple, least = (_PAIRS, 64) if keyed else (_ITEMS, 32)
+            while data[position] != 0x5A and (found := simple.match(data, position)):
                 size, position = found.end() - position, found.end()
                 if size < least:  # fewer than the pattern takes: the next one is not simple
                     break
-            continue
+            if data[position] != 0x5A:
+                outside.append((left, pairs))
+                left, pairs = 0, keyed
+                continue
+            position += 1
         elif tag == 0x43:
             position = context.define(position + 1)
             continue
