@@ -17,12 +17,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, hessian2, proxy, redis
+from . import decisions, declared, dubbo, hessian2, proxy, redis
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
 PACKAGES = ("redis", "hiredis", "proxy-protocol", "python-hessian", "hessian-codec", "construct")
-MODULES = {"redis": redis, "proxy": proxy, "hessian2": hessian2, "declared": declared, "decisions": decisions}
+MODULES = {
+    "redis": redis,
+    "proxy": proxy,
+    "hessian2": hessian2,
+    "dubbo": dubbo,
+    "declared": declared,
+    "decisions": decisions,
+}
 
 
 def cases(size: int = SIZE) -> Iterator[Case]:

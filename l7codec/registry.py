@@ -19,6 +19,7 @@ ENTRY_POINT_GROUP = "l7codec.codecs"
 """A package brings a codec by an entry point of this group: `awesome = "awesome_rpc.codec:AwesomeRPC"`."""
 
 _BUILTIN: Mapping[str, str] = {
+    "dubbo": "l7codec.protocols.dubbo:DubboCodec",
     "proxy": "l7codec.protocols.proxy_protocol:ProxyCodec",
     "redis": "l7codec.protocols.redis:RedisCodec",
 }

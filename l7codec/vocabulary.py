@@ -23,18 +23,20 @@ class Term(NamedTuple):
 
 VOCABULARY: Mapping[str, Term] = {
     # -- what is called, on what ------------------------------------------------------------------------------
-    "method": Term(str, ("redis",), "what is asked for: the command in upper case, container commands whole"),
-    "service": Term(str, (), "what is called: the name of the service or interface"),
-    "version": Term(str, (), "the version of the service"),
-    "group": Term(str, (), "the group of the service, or the consumer group"),
+    "method": Term(str, ("dubbo", "redis"), "what is asked for: the command in upper case, container commands whole"),
+    "service": Term(str, ("dubbo",), "what is called: the name of the service or interface"),
+    "version": Term(str, ("dubbo",), "the version of the service"),
+    "group": Term(str, ("dubbo",), "the group of the service, or the consumer group"),
     "keys": Term(tuple, ("redis",), "the keys that the command names, in order"),
     "topics": Term(tuple, (), "the topics that the request names, in order"),
     "client_id": Term(str, (), "how the client names itself"),
-    "header.*": Term(object, (), "a header of the application's; a tuple if the name is repeated, else a string"),
+    "header.*": Term(
+        object, ("dubbo",), "a header of the application's; a tuple if the name is repeated, else a string"
+    ),
     # -- how it went ------------------------------------------------------------------------------------------
-    "status": Term(str, ("redis",), 'on responses: "ok" or "error"'),
-    "error.type": Term(str, ("redis",), "the error's own type"),
-    "error.message": Term(str, ("redis",), "the error's own text"),
+    "status": Term(str, ("dubbo", "redis"), 'on responses: "ok" or "error"'),
+    "error.type": Term(str, ("dubbo", "redis"), "the error's own type"),
+    "error.message": Term(str, ("dubbo", "redis"), "the error's own text"),
     # -- the connection ---------------------------------------------------------------------------------------
     "peer.address": Term(str, (), "the transport's own peer"),
     "peer.port": Term(int, (), "the transport's own peer"),
@@ -54,6 +56,19 @@ VOCABULARY: Mapping[str, Term] = {
     "redis.redirect": Term(str, ("redis",), "host:port that a MOVED or ASK error sends the client to"),
     "redis.replication": Term(
         str, ("redis",), "of what a master sends: header, rdb (a piece of the data set), end, or stream (a command)"
+    ),
+    # -- Dubbo ------------------------------------------------------------------------------------------------
+    "dubbo.protocol_version": Term(str, ("dubbo",), "on requests: the protocol's version, 2.0.2 nowadays"),
+    "dubbo.serialization": Term(str, ("dubbo",), "what the body is written in: hessian2, …; else its number"),
+    "dubbo.parameter_types": Term(tuple, ("dubbo",), "on requests: the types of the method's parameters"),
+    "dubbo.generic": Term(str, ("dubbo",), "$invoke, $invokeAsync or $echo, where the method was called through it"),
+    "dubbo.conflict": Term(
+        tuple, ("dubbo",), "path, version: said twice and differently; what the provider obeys is in service, version"
+    ),
+    "dubbo.status": Term(int, ("dubbo",), "on responses: the status; 20 is OK"),
+    "dubbo.event": Term(str, ("dubbo",), "heartbeat, readonly, writeable, mock, or what else an event says"),
+    "dubbo.telnet": Term(
+        str, ("dubbo",), "text instead of frames: the command that a person typed, or output, or prompt"
     ),
     # -- PROXY ------------------------------------------------------------------------------------------------
     "proxy.version": Term(int, ("proxy",), "1 or 2"),

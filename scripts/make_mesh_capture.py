@@ -6,6 +6,9 @@
     redis-py, a raw socket ──▶ redis-server                                          captured
     AwesomeRPC client ──▶ AwesomeRPC server                                          captured
     http.client ──▶ http.server                                                      captured, and not ours to decode
+    Dubbo 3.3's consumer ──▶ its provider, and the same over Triple                  recorded earlier, said again here
+
+Java is not needed: what real Dubbo programs said to each other is in tests/vectors/dubbo, by scripts/record_dubbo.py.
 
 redis-server does not take PROXY headers, so a relay made of this library takes them off.
 
@@ -45,8 +48,16 @@ from l7codec import Side, Stream  # noqa: E402
 from l7codec.capture import read_packets  # noqa: E402
 
 HOST = "127.0.0.1"
-PORTS = {"haproxy": 26601, "relay": 26602, "redis": 26603, "awesome": 26604, "http": 26605}
-CAPTURED = ("relay", "redis", "awesome", "http")
+PORTS = {
+    "haproxy": 26601,
+    "relay": 26602,
+    "redis": 26603,
+    "awesome": 26604,
+    "http": 26605,
+    "dubbo": 26620,
+    "triple": 26621,
+}
+CAPTURED = ("relay", "redis", "awesome", "http", "dubbo", "triple")
 
 HAPROXY = """
 global
@@ -300,6 +311,40 @@ def web(stage: Stage) -> None:
     connection.request("GET", "/orders/17")
     connection.getresponse().read()
     connection.close()
+
+
+def _replay(stage: Stage, recording: str, server: str) -> None:
+    """Say again, over a connection of our own, what two programs said: a piece when the one before it has arrived."""
+    found = json.loads((ROOT / "tests" / "vectors" / "dubbo" / f"{recording}.json").read_text())
+    with (
+        socket.create_server((HOST, PORTS[server])) as listener,
+        socket.create_connection((HOST, PORTS[server])) as client,
+        listener.accept()[0] as peer,
+    ):
+        entry = stage.begin(client.getsockname()[1], server, server, server)
+        kept = ("service", "version", "group", "method")
+        entry["requests"] = [{name: call[name] for name in kept} for call in found["calls"]]
+        entry["replies"] = [{"error": call.get("exception")} for call in found["calls"] if call["method"] != "note"]
+        ends = {"client": (client, peer), "server": (peer, client)}
+        for number, side, data in found["wire"]:
+            if number == 1:  # the consumer's connection
+                source, target = ends[side]
+                source.sendall(bytes.fromhex(data))
+                left = len(data) // 2
+                while left:
+                    left -= len(target.recv(left))
+
+
+@scene
+def dubbo(stage: Stage) -> None:
+    """Dubbo 3.3 in Hessian2: calls of every kind, a callback, exceptions, heartbeats, a shutdown."""
+    _replay(stage, "3.3.6-hessian2", "dubbo")
+
+
+@scene
+def triple(stage: Stage) -> None:
+    """Dubbo 3.3 over HTTP/2, which is told by name and not decoded."""
+    _replay(stage, "3.3.6-tri", "triple")
 
 
 # -- servers ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,6 @@
+package org.example.orders;
+
+public enum Status {
+    OPEN,
+    PAID
+}
