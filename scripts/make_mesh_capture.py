@@ -9,11 +9,15 @@ mesh:
     AwesomeRPC client ──▶ AwesomeRPC server                                          captured
     http.client ──▶ http.server                                                      captured, and not ours to decode
     aioquic client ──▶ aioquic server                                                captured; UDP
+    Dubbo 3.3's consumer ──▶ its provider, and the same over Triple                  recorded earlier, said again here
+    librdkafka, aiokafka ──▶ relay ──▶ librdkafka's mock cluster                     captured: what the clients see
 
 thrift:
     Apache Thrift ──▶ thriftpy2                                                      framed, binary
     Apache Thrift, thriftpy2 ──▶ Apache Thrift, two services      with headers, compressed, unframed; binary, compact
     Apache Thrift ──▶ Apache Thrift                                                  JSON
+
+Java is not needed: what real Dubbo programs said to each other is in tests/vectors/dubbo, by scripts/record_dubbo.py.
 
 redis-server does not take PROXY headers, so a relay made of this library takes them off.
 
@@ -66,10 +70,12 @@ PORTS = {
     "thrift": 26606,
     "thrift_any": 26607,
     "thrift_json": 26608,
+    "dubbo": 26620,
+    "triple": 26621,
     "quic": 26633,
 }
 CAPTURED = {
-    "mesh": ("relay", "redis", "awesome", "http", "thrift", "quic"),
+    "mesh": ("relay", "redis", "awesome", "http", "thrift", "dubbo", "triple", "quic"),
     "thrift": ("thrift", "thrift_any", "thrift_json"),
 }
 """The captures, and the servers whose ports are captured."""
@@ -480,6 +486,40 @@ def thrift_mixed(stage: Stage) -> None:
 def thrift_json(stage: Stage) -> None:
     """The JSON protocol, in which binary is base64."""
     _thrift(stage, "thrift_json", Peer("apache", "pure", Dialect("unframed", "json")), "thrift_json")
+
+
+def _replay(stage: Stage, recording: str, server: str) -> None:
+    """Say again, over a connection of our own, what two programs said: a piece when the one before it has arrived."""
+    found = json.loads((ROOT / "tests" / "vectors" / "dubbo" / f"{recording}.json").read_text())
+    with (
+        socket.create_server((HOST, PORTS[server])) as listener,
+        socket.create_connection((HOST, PORTS[server])) as client,
+        listener.accept()[0] as peer,
+    ):
+        entry = stage.begin(client.getsockname()[1], server, server, server)
+        kept = ("service", "version", "group", "method")
+        entry["requests"] = [{name: call[name] for name in kept} for call in found["calls"]]
+        entry["replies"] = [{"error": call.get("exception")} for call in found["calls"] if call["method"] != "note"]
+        ends = {"client": (client, peer), "server": (peer, client)}
+        for number, side, data in found["wire"]:
+            if number == 1:  # the consumer's connection
+                source, target = ends[side]
+                source.sendall(bytes.fromhex(data))
+                left = len(data) // 2
+                while left:
+                    left -= len(target.recv(left))
+
+
+@scene
+def dubbo(stage: Stage) -> None:
+    """Dubbo 3.3 in Hessian2: calls of every kind, a callback, exceptions, heartbeats, a shutdown."""
+    _replay(stage, "3.3.6-hessian2", "dubbo")
+
+
+@scene
+def triple(stage: Stage) -> None:
+    """Dubbo 3.3 over HTTP/2, which is told by name and not decoded."""
+    _replay(stage, "3.3.6-tri", "triple")
 
 
 # -- servers ----------------------------------------------------------------------------------------------------------

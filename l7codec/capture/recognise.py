@@ -16,7 +16,7 @@ from ..message import Side
 from ..registry import codec_class, codecs
 from ..stream import Stream
 from .flow import Flow, Piece
-from .foreign import UNKNOWN, foreign_stream
+from .foreign import HTTP2, UNKNOWN, foreign_stream, over_http2
 
 __all__ = ["Choice", "Found", "Recognition"]
 
@@ -25,6 +25,7 @@ CLIENT: Final = Side.CLIENT
 _WINDOW: Final = 4096  # bytes of each side that are kept to name what no codec takes
 _HELD_BYTES: Final = 16_384  # of both sides; a detector looks at 4,096 bytes of each
 _HELD_PIECES: Final = 64
+_HEADER_PIECES: Final = 12  # of both sides, in which the first headers of HTTP/2 come, if any do
 
 
 class Found(NamedTuple):
@@ -180,8 +181,15 @@ class Recognition:
             self._view.settle()
             if self._turned is not None:
                 self._turned.settle()
-            return self._final()
-        return self._early()
+            return self._behind_http2(self._final(), True)
+        return self._behind_http2(self._early(), len(self.pieces) >= _HEADER_PIECES)
+
+    def _behind_http2(self, found: Found | None, last: bool) -> Found | None:
+        """HTTP/2 is a transport: wait for its first headers, which tell what is spoken over it."""
+        if found is None or found.foreign != HTTP2:
+            return found
+        name = over_http2(b"".join(piece.data for piece in self.pieces))
+        return found._replace(foreign=name) if last or name != HTTP2 else None
 
     def _early(self) -> Found | None:
         view, turned = self._view, self._turned

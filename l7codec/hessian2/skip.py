@@ -54,10 +54,9 @@ def _objects(fields: int, count: int) -> re.Pattern[bytes]:
     return re.compile(rb"([\x60-\x6f])%b(?:\1%b){%d}+" % (each, each, count - 1))
 
 
-@functools.cache
-def _open_values(pairs: bool) -> re.Pattern[bytes]:
-    """Simple values up to an end mark; in pairs, those of a map."""
-    return re.compile(rb"(?:%b){1,32}+" % (_SIMPLE * 2 if pairs else _SIMPLE))
+_ITEMS: Final = re.compile(rb"(?:%b){1,32}+" % _SIMPLE)
+_PAIRS: Final = re.compile(rb"(?:%b){1,32}+" % (_SIMPLE * 2))
+"""Simple values up to an end mark; in pairs, those of a map."""
 
 
 def skip(context: Context, position: int) -> int:
@@ -88,61 +87,29 @@ def skip(context: Context, position: int) -> int:
                 position = context.units_end(position, tag)
         elif size := sizes[tag]:
             position += size
-        elif tag == 0x43:
-            position = context.define(position + 1)
-            continue
-        elif tag == 0x5A:
-            if left > 0:
-                raise context.fail(position, "an end mark where a value is due")
-            if pairs and left & 1:
-                raise context.fail(position, "a map ends behind a key")
-            left, pairs = outside.pop()
-            position += 1
-        elif tag in b"HMUW":
-            objects += 1
-            position += 1
-            if tag in b"MU":
-                position = context.type(position)[1]
-            outside.append((left, pairs))
-            left = 0
-            pairs = tag in b"HM"
-            while found := _open_values(pairs).match(data, position):
-                position = found.end()
-            continue
-        elif 0x30 <= tag < 0x34 or tag in b"RS":
-            position = context.string_end(position)
-        elif 0x34 <= tag < 0x38 or tag in b"AB":
-            last = False
-            while not last:
-                _, position, last = context.binary_piece(position)
-        elif tag == 0x51:
-            number, after = context.integer(position + 1)
-            if not 0 <= number < objects:
-                raise context.fail(position, f"reference {number} of {objects}")
-            position = after
-        else:
+        elif tag >= 0x60 or tag in b"OVX":
             number = -1
             if 0x60 <= tag < 0x70:
                 number = tag - 0x60
-                count = len(context.definition(position, number).fields)
+                if number >= len(classes):
+                    raise context.fail(position, f"class {number} of {len(classes)}")
+                count = len(classes[number].fields)
+                position += 1
+            elif tag >= 0x78:
+                count = tag - 0x78
                 position += 1
             elif tag == 0x4F:
                 number, after = context.integer(position + 1)
                 count = len(context.definition(position, number).fields)
                 position = after
-            elif 0x78 <= tag < 0x80:
-                count = tag - 0x78
-                position += 1
-            elif 0x70 <= tag < 0x78:
+            elif tag >= 0x70:
                 count = tag - 0x70
                 position = context.type(position + 1)[1]
             elif tag == 0x56:
                 position = context.type(position + 1)[1]
                 count, position = context.count(position, "elements")
-            elif tag == 0x58:
+            else:  # 0x58
                 count, position = context.count(position + 1, "elements")
-            else:
-                raise context.fail(position, f"no value begins with tag {tag:02x}")
             objects += 1
             if number >= 0 and count:
                 lead = leads.get(number, min(count, _FIELDS))
@@ -182,6 +149,45 @@ def skip(context: Context, position: int) -> int:
                 while left > _MANY + 1 and (found := _values(_MANY).match(data, position)):
                     position = found.end()
                     left -= _MANY
+        elif tag == 0x5A:
+            if left > 0:
+                raise context.fail(position, "an end mark where a value is due")
+            if pairs and left & 1:
+                raise context.fail(position, "a map ends behind a key")
+            left, pairs = outside.pop()
+            position += 1
+        elif tag in b"HMUW":
+            objects += 1
+            position += 1
+            if tag in b"MU":
+                position = context.type(position)[1]
+            keyed = tag in b"HM"
+            simple, least = (_PAIRS, 64) if keyed else (_ITEMS, 32)
+            while data[position] != 0x5A and (found := simple.match(data, position)):
+                size, position = found.end() - position, found.end()
+                if size < least:  # fewer than the pattern takes: the next one is not simple
+                    break
+            if data[position] != 0x5A:
+                outside.append((left, pairs))
+                left, pairs = 0, keyed
+                continue
+            position += 1
+        elif tag == 0x43:
+            position = context.define(position + 1)
+            continue
+        elif 0x30 <= tag < 0x34 or tag in b"RS":
+            position = context.string_end(position)
+        elif 0x34 <= tag < 0x38 or tag in b"AB":
+            last = False
+            while not last:
+                _, position, last = context.binary_piece(position)
+        elif tag == 0x51:
+            number, after = context.integer(position + 1)
+            if not 0 <= number < objects:
+                raise context.fail(position, f"reference {number} of {objects}")
+            position = after
+        else:
+            raise context.fail(position, f"no value begins with tag {tag:02x}")
         left -= 1
         while not left:
             if not outside:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 from collections import defaultdict
 from decimal import Decimal
+from pathlib import Path
 from shutil import which
 
 import pytest
@@ -136,6 +138,24 @@ def test_a_declared_protocol_is_paired_by_id_out_of_order(mesh):
     assert [message.request.id for message in got] == [message.id for message in got] == [4, 3, 2, 1]
 
 
+@pytest.mark.parametrize("port", [port for port, entry in said().items() if entry["server"] == "dubbo"])
+def test_dubbo_calls_are_what_the_application_asked_for(mesh, port):
+    records, _ = mesh
+    note = said()[port]
+    spoken = [one.message for one in records[port]]
+    asked = [one for one in spoken if one.side is Side.CLIENT and one.kind in ("request", "oneway")]
+    assert len(asked) == len(note["requests"])
+    for message, said_ in zip(asked, note["requests"], strict=True):
+        metadata = message.metadata
+        assert metadata["service"] == said_["service"]
+        assert (metadata.get("version"), metadata.get("group")) == (said_["version"], said_["group"])
+        assert metadata.get("dubbo.generic", metadata["method"]) == said_["method"]
+    answers = [one for one in spoken if one.kind == "response" and one.side is Side.SERVER]
+    errors = [reply["error"] is not None for reply in note["replies"]]
+    assert [one.metadata["status"] == "error" for one in answers] == errors
+    assert all(one.request is not None for one in answers)
+
+
 def test_the_mesh_adds_up(mesh):
     records, summary = mesh
     notes = said().values()
@@ -146,7 +166,7 @@ def test_the_mesh_adds_up(mesh):
     )
     assert sum(summary.messages.values()) == sum(map(len, records.values()))
     assert (summary.errors, summary.gaps, summary.skipped, summary.warnings) == (0, 0, 0, [])
-    assert set(summary.unrecognised) == {"http/1"}
+    assert set(summary.unrecognised) == {entry["protocol"] for entry in notes} - set(summary.messages)
 
 
 def test_conversations_are_named(mesh):
@@ -321,6 +341,41 @@ def test_the_first_errors_are_kept_and_all_are_counted():
     _, summary = read(talk)
     assert summary.errors > 100
     assert len(summary.troubles) == 100
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+GRPC_CODED = b"\x8b" + bytes.fromhex("1d75d0620d263d4c4d6564")  # "application/grpc" in the code of RFC 7541 appendix B
+TRI_CODED = b"\x8e" + bytes.fromhex("4d865887a916d25b161d75d43a4b")  # "tri-consumer-appname"
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("grpc", b"\x5f\x10application/grpc"),
+        ("grpc", b"\x5f" + GRPC_CODED),
+        ("triple", b"\x5f\x16application/grpc+proto@\x14tri-consumer-appname\x08consumer"),
+        ("triple", b"\x5f" + GRPC_CODED + b"@" + TRI_CODED),
+        ("triple", b"\x5f\x19application/triple+wrapper"),
+        ("http/2", b"\x5f\x09text/html"),
+    ],
+)
+def test_what_is_spoken_over_http2_is_told_by_its_first_headers(name, headers):
+    frame = len(headers).to_bytes(3, "big") + b"\x01\4\0\0\0\3" + headers
+    talk = Talk().handshake().c(PREFACE).s(b"\0\0\0\4\0\0\0\0\0").c(b"\0\0\0\4\1\0\0\0\0").c(frame)
+    for _ in range(9):
+        talk.c(b"\0\0\1\0\0\0\0\0\3x")
+    _, summary = read(talk)
+    assert summary.unrecognised == {name: len(PREFACE) + 9 + 9 + len(frame) + 90}
+
+
+def test_real_triple_is_told():
+    """Dubbo 3.3's consumer and provider, recorded by scripts/record_dubbo.py."""
+    vectors = Path(__file__).resolve().parent.parent / "vectors" / "dubbo" / "3.3.6-tri.json"
+    talk = Talk().handshake()
+    for _, side, data in json.loads(vectors.read_text())["wire"]:
+        talk.send(side[0], bytes.fromhex(data))
+    _, summary = read(talk)
+    assert set(summary.unrecognised) == {"triple"}
 
 
 def test_a_message_that_never_ends_is_told():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ...errors import BodyError
 from ...hessian2 import Reader, Writer
@@ -11,7 +11,7 @@ from ...limits import Limits
 from .jsonb import JsonbValues, write_jsonb
 from .jsonlines import JsonLines, write_lines
 
-__all__ = ["READ", "Values", "open_values", "write_values", "writer_after"]
+__all__ = ["READ", "Values", "open_values", "texts", "write_values", "writer_after"]
 
 READ = frozenset(("hessian2", "fastjson", "fastjson2", "gson"))
 """Every other serialization is opaque: framed, routed on what the header says, and forwarded."""
@@ -58,6 +58,46 @@ class _Hessian(Reader):
         if not (0x80 <= tag < 0xD8 or tag == 0x49):
             return None
         return int(self.value())
+
+
+def texts(values: Values) -> list[tuple[Any, Any]] | None:
+    """The entries of the map at hand if all of them are plain text, as attachments mostly are; else None.
+
+    The last look at these values: it leaves them where they are, and the tables as they were. It takes a third of the
+    time that reading the map does, `python -m benchmarks "dubbo.frame and metadata, a small request"`.
+    """
+    if not isinstance(values, _Hessian):
+        return None
+    data, text, end = values._raw, values.context.text, values.context.end
+    position = values.offset
+    if position >= end or data[position] != _MAP:
+        return None
+    position += 1
+    found: list[str] = []
+    append = found.append
+    try:
+        while (size := data[position]) != _END:
+            if size < 0x20:
+                position += 1
+            elif 0x30 <= size < 0x34:
+                size = (size - 0x30 << 8) + data[position + 1]
+                position += 2
+            else:
+                return None
+            item = text[position : position + size]
+            if not item.isascii():
+                return None
+            append(item)
+            position += size
+    except IndexError:
+        return None
+    if position >= end or len(found) & 1:
+        return None
+    return list(zip(found[::2], found[1::2], strict=True))
+
+
+_MAP: Final = 0x48
+_END: Final = 0x5A
 
 
 def open_values(serialization: str, data: bytes, start: int, end: int, limits: Limits) -> Values:

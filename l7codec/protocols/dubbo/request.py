@@ -17,7 +17,7 @@ from ...hessian2 import JavaList, JavaMap
 from ...limits import Limits
 from ...message import Edits, Metadata
 from .descriptor import parse
-from .forms import Values, open_values, write_values, writer_after
+from .forms import Values, open_values, texts, write_values, writer_after
 
 __all__ = [
     "GENERIC",
@@ -37,7 +37,8 @@ GENERIC_DESCRIPTOR: Final = "Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/Ob
 
 _NO_VERSION: Final = frozenset((None, "", "0.0.0", "*"))
 _BLANKS: Final = "".join(map(chr, range(33)))  # what Java's String.trim takes away
-_MISSING: Final = object()
+_MISSING: Final = "\0missing"  # told by identity; text, as what is there should be
+_TEXT: Final = (str, type(None))
 
 
 class Head:
@@ -113,7 +114,9 @@ def describe(metadata: Metadata, values: Values, limits: Limits) -> None:
     if values.at_end:
         return
     at = values.offset
-    attachments = entries(values.value(), at)
+    attachments = texts(values)
+    if attachments is None:
+        attachments = entries(values.value(), at)
     if not attachments:
         return
     sent = add_attachments(metadata, attachments, limits, at)
@@ -157,10 +160,8 @@ def _obey(metadata: Metadata, head: Head, sent: Mapping[Any, Any], at: int) -> N
         metadata["group"] = group
     if conflict:
         metadata["dubbo.conflict"] = tuple(conflict)
-    for name in ("path", "version", "group"):
-        value = sent.get(name)
-        if value is not None and not isinstance(value, str):
-            raise BodyError("dubbo", at, f"the attachment {name!r} is no text")
+    if not (isinstance(sent.get("path", ""), _TEXT) and isinstance(version, _TEXT) and isinstance(group, _TEXT)):
+        raise BodyError("dubbo", at, "the attachment path, version or group is no text")
 
 
 def _plain_version(version: Any) -> Any:
@@ -186,7 +187,7 @@ def add_attachments(metadata: Metadata, attachments: list[tuple[Any, Any]], limi
     for name, value in attachments:
         if type(name) is not str:
             continue
-        text = _text(value)
+        text = value if type(value) is str else _text(value)
         if name in last:
             first = repeated.get(name)
             if first is None:
@@ -198,20 +199,18 @@ def add_attachments(metadata: Metadata, attachments: list[tuple[Any, Any]], limi
             metadata[f"header.{name}"] = text
         last[name] = value
     error = None
-    for name, texts in repeated.items():
+    for name, several in repeated.items():
         metadata.pop(f"header.{name}", None)
-        if len(texts) > limits.values:
-            error = BodyError("dubbo", at, f"{len(texts)} attachments of one name; the limit is {limits.values}")
-        elif texts:
-            metadata[f"header.{name}"] = texts[0] if len(texts) == 1 else tuple(texts)
+        if len(several) > limits.values:
+            error = BodyError("dubbo", at, f"{len(several)} attachments of one name; the limit is {limits.values}")
+        elif several:
+            metadata[f"header.{name}"] = several[0] if len(several) == 1 else tuple(several)
     if error is not None:
         raise error
     return last
 
 
 def _text(value: Any) -> str | None:
-    if type(value) is str:
-        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and value.bit_length() <= 64:

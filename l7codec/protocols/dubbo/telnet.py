@@ -104,6 +104,6 @@ def is_command(data: bytes) -> bool | None:
 
 def looks_printed(data: bytes) -> bool | None:
     """Whether a server's first bytes are an answer to a command: text with a prompt; None while that cannot be told."""
-    if _WRONG.search(data) is not None:
+    if data[:1] >= b"\x80" or _WRONG.search(data) is not None:
         return False
     return True if PROMPT in data else None
