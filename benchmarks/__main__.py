@@ -17,16 +17,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, proxy, redis
+from . import decisions, declared, kafka, proxy, redis
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
-PACKAGES = ("redis", "hiredis", "proxy-protocol", "construct")
+PACKAGES = ("redis", "hiredis", "proxy-protocol", "construct", "kio", "kafka-python")
 
 
 def cases(size: int = SIZE) -> Iterator[Case]:
     """Every case of every module, its name after the module's."""
-    for name, module in (("redis", redis), ("proxy", proxy), ("declared", declared), ("decisions", decisions)):
+    for name, module in (("redis", redis), ("proxy", proxy), ("kafka", kafka), ("declared", declared), ("decisions", decisions)):
         for case in module.cases(size):
             yield case._replace(name=f"{name}.{case.name}")
 
