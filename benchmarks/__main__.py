@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, kafka_records, proxy, redis
+from . import decisions, declared, kafka, kafka_records, proxy, redis
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
@@ -29,6 +29,7 @@ def cases(size: int = SIZE) -> Iterator[Case]:
     for name, module in (
         ("redis", redis),
         ("proxy", proxy),
+        ("kafka", kafka),
         ("kafka_records", kafka_records),
         ("declared", declared),
         ("decisions", decisions),

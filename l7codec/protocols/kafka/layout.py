@@ -76,10 +76,10 @@ class Item:
         return not self.array and self.type in SIZES
 
     def fresh(self, null: bool = False) -> Any:
-        """The value that stands for an absent one."""
+        """The value that stands for an absent one; of a tagged struct None, which no struct that was sent is."""
         if self.array and self.default is not None:
             return []
-        if self.inner is not None and not self.array and not (self.nullable and null):
+        if self.inner is not None and not self.array and self.tag is None and not (self.nullable and null):
             return self.inner.fresh()
         return self.default
 
@@ -88,7 +88,7 @@ class Item:
         if self.array:
             return value is None if self.default is None else value is not None and len(value) == 0
         if self.inner is not None:
-            return isinstance(value, dict) and self.inner.is_default(value)
+            return value is None or (isinstance(value, dict) and self.inner.is_default(value))
         return bool(value == self.default) and type(value) is type(self.default)
 
 

@@ -6,11 +6,12 @@ read. Skipping checks lengths all the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from .generate import make_walker
-from .layout import ZERO_UUID, Item, layout
+from .layout import ZERO_UUID, Item, Struct, layout
 from .plain import uuid_text
 from .schema import api
 
@@ -72,6 +73,8 @@ class _Request:
 
 def _topics(item: Item) -> str | None:
     if item.entity == "topic" and item.type == "string":
+        if not item.array and not item.nullable:
+            return "tp.append({x})"
         return "tp+={x} or ()" if item.array else "if {x} is not None:tp.append({x})"
     if item.type == "uuid" and item.name in ("topic_id", "topic_ids"):
         return "ti+={x} or ()" if item.array else "if {x}!=Z:ti.append({x})"
@@ -104,18 +107,104 @@ _TUPLES: Final = (
 )
 
 
-def _store(names: str) -> str:
+def _store(lists: list[str]) -> str:
     """Code that puts collected lists into the metadata."""
     lines = ["r=None"]
     for variable, key, made in _TUPLES:
-        if variable in names.split():
-            lines.append(f"if {variable}:")
-            lines.append(f" if len({variable})>L:r='{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
-            lines.append(f' else:m["{key}"]={made}')
-    return "\n".join(lines) + "\n"
+        if variable not in lists:
+            continue
+        lines.append(f"if {variable}:")
+        lines.append(f" if len({variable})>L:r='{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
+        lines.append(f' else:m["{key}"]={made}')
+    return "\n".join(lines) + "\nreturn r\n"
 
 
-_ONE: Final = 'if len(gr)==1:m["group"]=gr[0]\nif len(tx)==1:m["kafka.transactional_id"]=tx[0]\n'
+_COORDINATOR: Final = 10
+
+_RESOURCE: Final = """\
+if {x} is not None:
+ if rt==2:tp.append({x})
+ elif rt==3 or rt==32:gr.append({x})
+ elif rt==5:tx.append({x})"""
+"""Resource types of ACLs (ResourceType) and of configurations (ConfigResource): both have topics at 2."""
+
+_PLAIN: Final = {
+    ("acks",): 'm["kafka.acks"]={x}',
+    ("mechanism",): 'm["kafka.mechanism"]={x}',
+    ("client_software_name",): 'if {x}:m["kafka.client_software_name"]={x}',
+    ("client_software_version",): 'if {x}:m["kafka.client_software_version"]={x}',
+    ("auth_bytes",): "P({x},m)",
+    ("replica_id",): 'if {x}>=0:m["kafka.replica_id"]={x}',
+    ("replica_state", "replica_id"): 'if {x}>=0:m["kafka.replica_id"]={x}',
+}
+
+
+class _Request:
+    """What a request's skim looks at."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
+        plain = _PLAIN.get(path)
+        if plain is not None:
+            return plain
+        found = _topics(item)
+        if found is not None:
+            return found
+        if item.entity in ("group", "transactional_id") and item.type == "string":
+            several = "gr" if item.entity == "group" else "tx"
+            if item.array:
+                return f"{several}+={{x}} or ()"
+            if len(path) > 1:
+                return f"if {{x}} is not None:{several}.append({{x}})"
+            name = "group" if item.entity == "group" else "kafka.transactional_id"
+            return f'if {{x}} is not None:m["{name}"]={{x}}'
+        if item.name in ("resource_type", "resource_type_filter"):
+            return "rt={x}"
+        if item.name in ("resource_name", "resource_name_filter"):
+            return _RESOURCE
+        if self.key == FIND_COORDINATOR:
+            return {"key": "ck=[{x}]", "coordinator_keys": "ck={x}", "key_type": "kt={x}"}.get(item.name)
+        return None
+
+
+def _topics(item: Item) -> str | None:
+    if item.entity == "topic" and item.type == "string":
+        if not item.array and not item.nullable:
+            return "tp.append({x})"
+        return "tp+={x} or ()" if item.array else "if {x} is not None:tp.append({x})"
+    if item.type == "uuid" and item.name in ("topic_id", "topic_ids"):
+        return "ti+={x} or ()" if item.array else "if {x}!=Z:ti.append({x})"
+    return None
+
+
+class _Response:
+    """What a response's skim looks at: topics, the first error code that is one, its text, throttling."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
+        if self.key == METADATA and len(path) > 2:  # a partition without a leader is no failure of the request
+            return None
+        if item.name == "error_code" and not item.array:
+            return "if {x} and not er:er={x}"
+        if path == ("throttle_time_ms",):
+            return 'if {x}:m["kafka.throttle_time_ms"]={x}'
+        if path == ("error_message",):
+            return 'if {x}:m["error.message"]={x}'
+        return _topics(item)
+
+
+_TUPLES: Final = (
+    ("tp", "topics", "tuple(tp)"),
+    ("ti", "kafka.topic_ids", "tuple([U(i) for i in ti])"),
+    ("gr", "kafka.groups", "tuple(gr)"),
+    ("tx", "kafka.transactional_ids", "tuple(tx)"),
+)
+
+
 _COORDINATOR: Final = """\
 if kt==0:gr+=ck
 elif kt==1:tx+=ck
@@ -133,53 +222,47 @@ else:m["status"]="ok"
 
 def skim_request(key: int, version: int) -> Skim:
     """The skim of a request, from behind the client id on."""
-    known = api(key)
-    fields = layout(key, False, version)
-    text = f"{known.name} {_names(fields)}"
-    before = ["tp=[];ti=[]"]
+    visitor = _Request(key)
     after = ""
-    several = "tp ti"
-    if "group" in text or "transactional" in text or "resource_" in text or key == FIND_COORDINATOR:
-        before.append("gr=[];tx=[]")
-        several += " gr tx"
-    if "resource_" in text:
-        before.append("rt=0")
     if key == FIND_COORDINATOR:
-        before.append("ck=[];kt=0")
         after = _COORDINATOR
-    if "gr" in several:
-        after += _ONE
-    after += _store(several) + "return r"
-    return make_walker(
-        fields,
-        _Request(key),
-        "d,p,m,L",
-        "\n".join(before),
-        after,
-        header_tags=known.request_header(version) == 2,
-        names=_NAMES,
-    )
+    return _skim(key, version, False, visitor, after)
 
 
 def skim_response(key: int, version: int) -> Skim:
     """The skim of a response, from behind the correlation id on."""
-    return make_walker(
-        layout(key, True, version),
-        _Response(key),
-        "d,p,m,L",
-        "tp=[];ti=[];er=0",
-        _STATUS + _store("tp ti") + "return r",
-        header_tags=api(key).response_header(version) == 1,
-        names=_NAMES,
-    )
+    return _skim(key, version, True, _Response(key), _STATUS)
 
 
-def _names(fields: Any) -> str:
-    """All names and entities in a struct."""
-    words = []
+def _skim(key: int, version: int, response: bool, visitor: _Request | _Response, after: str) -> Skim:
+    fields = layout(key, response, version)
+    known = api(key)
+    header = known.response_header(version) == 1 if response else known.request_header(version) == 2
+    done = _actions(fields, visitor, ()) + after
+    lists = [name for name in ("tp", "ti", "gr", "tx") if re.search(rf"\b{name}\b", done)]
+    before = [";".join(f"{name}=[]" for name in lists)] if lists else []
+    before += [f"{name}=0" for name in ("rt", "kt", "er") if re.search(rf"\b{name}\b", done)]
+    if re.search(r"\bck\b", done):
+        before.append("ck=[]")
+    if "gr" in lists:
+        after += 'if len(gr)==1:m["group"]=gr[0]\n'
+    if "tx" in lists:
+        after += 'if len(tx)==1:m["kafka.transactional_id"]=tx[0]\n'
+    after += _store(lists) if lists else "return\n"
+    return make_walker(fields, visitor, "d,p,m,L", "\n".join(before), after, header, _NAMES)
+
+
+def _actions(fields: Struct, visitor: _Request | _Response, path: tuple[str, ...]) -> str:
+    """All that a visitor does in a struct."""
+    text = ""
     for item in (*fields.fields, *fields.tags):
-        words += [item.name, item.entity, _names(item.inner) if item.inner is not None else ""]
-    return " ".join(words)
+        inside = (*path, item.name)
+        action = visitor.wants(item, inside)
+        if action is not None:
+            text += action + "\n"
+        elif item.inner is not None:
+            text += _actions(item.inner, visitor, inside)
+    return text
 
 
 def error_name(code: int) -> str | None:

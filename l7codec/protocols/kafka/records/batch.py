@@ -137,7 +137,7 @@ class Batch:
 
     @property
     def control(self) -> bool:
-        """Whether it holds a control record, which is not for applications: `control_type` reads its key."""
+        """Whether it holds a control record, which is not for applications: `control` reads it."""
         return self.magic > 1 and bool(self.attributes & _CONTROL)
 
     @property
