@@ -26,7 +26,13 @@ PACKAGES = ("redis", "hiredis", "proxy-protocol", "construct", "kio", "kafka-pyt
 
 def cases(size: int = SIZE) -> Iterator[Case]:
     """Every case of every module, its name after the module's."""
-    for name, module in (("redis", redis), ("proxy", proxy), ("kafka", kafka), ("declared", declared), ("decisions", decisions)):
+    for name, module in (
+        ("redis", redis),
+        ("proxy", proxy),
+        ("kafka", kafka),
+        ("declared", declared),
+        ("decisions", decisions),
+    ):
         for case in module.cases(size):
             yield case._replace(name=f"{name}.{case.name}")
 

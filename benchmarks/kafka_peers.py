@@ -7,7 +7,7 @@ import io
 import pkgutil
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 __all__ = ["Peer", "kafka_python", "kio"]
@@ -45,7 +45,7 @@ def kio(key: int, response: bool, version: int) -> Peer | None:
     return Peer(read, write)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _classes() -> dict[tuple[int, str], Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it reads its schemas by importlib.resources.read_text
