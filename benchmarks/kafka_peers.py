@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import io
 import pkgutil
+import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 __all__ = ["Peer", "kafka_python", "kio"]
@@ -44,13 +45,18 @@ def kio(key: int, response: bool, version: int) -> Peer | None:
     return Peer(read, write)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _classes() -> dict[tuple[int, str], Any]:
-    try:
-        import kafka.protocol
-        from kafka.protocol.api_message import ApiMessage
-    except ImportError:
-        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it reads its schemas by importlib.resources.read_text
+        try:
+            from kafka.protocol.api_message import ApiMessage
+        except ImportError:
+            return {}
+        return _find(ApiMessage)
+
+
+def _find(base: Any) -> dict[tuple[int, str], Any]:
     found = {}
     for package in ("admin", "consumer", "metadata", "producer", "sasl"):
         module = importlib.import_module(f"kafka.protocol.{package}")
@@ -59,7 +65,7 @@ def _classes() -> dict[tuple[int, str], Any]:
             names += [f"{module.__name__}.{one.name}" for one in pkgutil.iter_modules(module.__path__)]
         for name in names:
             for one in vars(importlib.import_module(name)).values():
-                if isinstance(one, type) and issubclass(one, ApiMessage) and getattr(one, "_json", None):
+                if isinstance(one, type) and issubclass(one, base) and getattr(one, "_json", None):
                     found[one.API_KEY, one.type] = one
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -36,9 +36,7 @@ _numbers = {
 _unknown = st.dictionaries(st.integers(100, 20_000), st.binary(max_size=5), min_size=1, max_size=2)
 
 _versions = sorted(
-    (key, version)
-    for key in API_NAMES
-    for version in range(api(key).versions.first, api(key).versions.last + 1)
+    (key, version) for key in API_NAMES for version in range(api(key).versions.first, api(key).versions.last + 1)
 )
 
 
@@ -104,11 +102,16 @@ def edits(message: Message) -> SearchStrategy[dict[str, Any]]:
 def extremes(side: Side, size: int) -> list[bytes]:
     """A big batch, many topics, many partitions, a long client id."""
     if side is not _CLIENT:
-        return [response("Fetch", _fetched(bytes(size)), version=5).raw, response("SaslAuthenticate", version=0).raw * 1]
+        return [
+            response("Fetch", _fetched(bytes(size)), version=5).raw,
+            response("SaslAuthenticate", version=0).raw * 1,
+        ]
     topics = [{"name": f"topic-{number:06d}", "partition_data": []} for number in range(size // 20)]
     parts = [{"index": number, "records": b"12345678"} for number in range(size // 16)]
     return [
-        request("Produce", {"acks": 1, "topic_data": [_produced([{"index": 0, "records": bytes(size)}])]}, version=9).raw,
+        request(
+            "Produce", {"acks": 1, "topic_data": [_produced([{"index": 0, "records": bytes(size)}])]}, version=9
+        ).raw,
         request("Produce", {"acks": 1, "topic_data": topics}, version=3).raw,
         request("Produce", {"acks": 1, "topic_data": [_produced(parts)]}, version=9).raw,
         request("Heartbeat", {"group_id": "g" * min(size, 30_000)}, version=0, client_id="c" * min(size, 30_000)).raw,
@@ -227,7 +230,7 @@ def _fetched(records: bytes) -> dict[str, Any]:
 # -- bodies by the schema ---------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def _struct(fields: Struct) -> SearchStrategy[dict[str, Any]]:
     known = {item.name: _value(item) for item in fields.fields}
     known.update({item.name: _tagged(item) for item in fields.tags})

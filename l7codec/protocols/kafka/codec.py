@@ -193,9 +193,9 @@ class KafkaCodec(Codec):
                     self._client = client, client_id = client, str(client, "utf-8", "surrogateescape")
                 metadata: Metadata = {
                     "method": plan.name,
-                    "client_id": client_id,
                     "kafka.api_key": key,
                     "kafka.api_version": version,
+                    "client_id": client_id,
                 }
             elif length < -1:
                 break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ...errors import BodyError, LocalProtocolError
@@ -109,7 +109,7 @@ class _Marks:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _walker(key: int, version: int, response: bool) -> Callable[[bytes, int], tuple[list[Place], int]]:
     marks = _Marks(key, response)
     return make_walker(
@@ -345,7 +345,9 @@ def _replace(body: bytes, key: int, version: int, response: bool, edits: Edits) 
     try:
         places, kind = _walker(key, version, response)(body, 0)
     except FAULTS:
-        raise LocalProtocolError("kafka", 0, f"{name_of(key, response, version)}: a wrong body can only be replaced") from None
+        raise LocalProtocolError(
+            "kafka", 0, f"{name_of(key, response, version)}: a wrong body can only be replaced"
+        ) from None
     places = _with_addresses(places)
     change = _Change(key, version, response, edits, places, kind)
     parts: list[bytes] = []

@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
-from .lazy import Array, Framed, Shapes
 from .layout import FORMATS, SIZES, TAGGED_FIELDS, Item, Struct
+from .lazy import Array, Framed, Shapes
 from .plain import MAX_STRING, varint, write_tags
 from .records import Records
 
@@ -243,18 +243,18 @@ class Source:
 
     def compile(self, head: str) -> Any:
         text = f"def f({head}):\n" + "\n".join(self.lines)
-        exec(compile(text, "<kafka>", "exec"), self.names)  # noqa: S102  our own text
+        exec(compile(text, "<kafka>", "exec"), self.names)
         made = self.names["f"]
         made.source = text
         return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def _unpacker(codes: str) -> Callable[[bytes, int], tuple[Any, ...]]:
     return struct.Struct(">" + codes).unpack_from
 
 
-@lru_cache(maxsize=None)
+@cache
 def _packer(codes: str) -> Callable[..., bytes]:
     return struct.Struct(">" + codes).pack
 
@@ -288,8 +288,9 @@ class _Walk:
             if action is None and mode == SKIP and not self.looks_into(item, path):
                 self.item(item, SKIP, path)
                 continue
-            value = self.visited(item, action, path) if action is not None else self.item(item, mode, path)
-            if value is not None:
+            if action is not None:
+                self.visited(item, action, path)
+            elif (value := self.item(item, mode, path)) is not None:
                 values.append((item.name, value))
         unknown = self.tags(fields, mode, path, values) if fields.flexible else None
         if mode == SKIP:

@@ -5,7 +5,7 @@ https://kafka.apache.org/protocol#protocol_types; compact forms and tagged field
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 from .schema import API_NAMES, Field, Range, Schema, api, data_schema
@@ -120,14 +120,14 @@ class Struct:
         )
 
 
-@lru_cache(maxsize=None)
+@cache
 def layout(key: int, response: bool, version: int) -> Struct:
     """The body of a request or response. Raises KeyError for an API, ValueError for a version that does not exist."""
     known = api(key)
     return _layout(known.response if response else known.request, version)
 
 
-@lru_cache(maxsize=None)
+@cache
 def data_layout(name: str, version: int) -> Struct:
     """A struct that messages or records carry as bytes. Raises KeyError and ValueError as `layout` does."""
     return _layout(data_schema(name), version)
