@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, dubbo, hessian2, proxy, quic, redis, thrift
+from . import decisions, declared, dubbo, hessian2, kafka, kafka_records, proxy, quic, redis, thrift
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
@@ -41,6 +41,8 @@ MODULES = {
     "thrift": thrift,
     "dubbo": dubbo,
     "hessian2": hessian2,
+    "kafka": kafka,
+    "kafka_records": kafka_records,
     "quic": quic,
     "proxy": proxy,
     "declared": declared,

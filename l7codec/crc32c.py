@@ -13,14 +13,6 @@ import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
-_native: Callable[[bytes, int], int] | None
-try:
-    import crc32c as _package
-
-    _native = _package.crc32c
-except ImportError:
-    _native = None
-
 __all__ = ["crc32c", "pure_crc32c"]
 
 _POLYNOMIAL = 0x82F63B78  # 0x1EDC6F41 with its bits reversed: the register is shifted right
@@ -44,7 +36,18 @@ _PLANE0, _PLANE1, _PLANE2, _PLANE3 = (bytes(entry >> 8 * plane & 255 for entry i
 
 def crc32c(data: bytes, crc: int = 0) -> int:
     """The checksum of `data`, or of what `crc` is the checksum of followed by `data`."""
-    return pure_crc32c(data, crc) if _native is None else _native(data, crc)
+    return (_native() or pure_crc32c)(data, crc)
+
+
+@functools.lru_cache(maxsize=1)
+def _native() -> Callable[[bytes, int], int] | None:
+    """The package's function. It is loaded when the first checksum is wanted: it brings half of the standard library."""
+    try:
+        import crc32c as package
+    except ImportError:
+        return None
+    found: Callable[[bytes, int], int] = package.crc32c
+    return found
 
 
 def pure_crc32c(data: bytes, crc: int = 0) -> int:

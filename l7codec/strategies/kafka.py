@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -230,10 +230,10 @@ def _fetched(records: bytes) -> dict[str, Any]:
 # -- bodies by the schema ---------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def _struct(fields: Struct) -> SearchStrategy[dict[str, Any]]:
     known = {item.name: _value(item) for item in fields.fields}
-    known.update({item.name: st.builds(item.fresh) | _value(item) for item in fields.tags})
+    known.update({item.name: _tagged(item) for item in fields.tags})
     whole: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(known)
     if not fields.flexible:
         return whole
@@ -247,3 +247,9 @@ def _value(item: Item) -> SearchStrategy[Any]:
         alike = one.flatmap(lambda value: st.integers(4, 5).map(lambda count: [value] * count))
         one = st.lists(one, max_size=2) | alike
     return st.none() | one if item.nullable else one
+
+
+def _tagged(item: Item) -> SearchStrategy[Any]:
+    """What is not sent is its default; a struct of nothing but defaults is not sent, and comes back as None."""
+    sent = _value(item).map(lambda value: item.fresh() if item.is_default(value) else value)
+    return st.builds(item.fresh) | sent

@@ -364,7 +364,7 @@ routes:
 - {name: getrange, match: {attributes: {method: GETRANGE}}, destinations: [{host: b}]}
 - {name: typo, match: {attributes: {mehtod: SET}}, destinations: [{host: c}]}
 - {name: both, match: {all_of: [{attributes: {method: A}}, {attributes: {method: B}}]}, destinations: [{host: d}]}
-- {name: edit, match: {attributes: {method: SET}}, destinations: [{host: e}], request_edits: {topics: [x]}}
+- {name: edit, match: {attributes: {method: SET}}, destinations: [{host: e}], request_edits: {status: x}}
 - {name: deny, match: {attributes: {method: DEL, keys: {prefix: "a"}}}, respond: deny}
 """
 

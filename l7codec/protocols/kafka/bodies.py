@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from ...errors import BodyError, LocalProtocolError
@@ -19,19 +19,19 @@ __all__ = [
     "read_data",
     "read_struct",
     "trailing_data",
-    "wrong_body",
     "write_body",
     "write_data",
+    "wrong_body",
 ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def reader(key: int, response: bool, version: int, lazy: bool) -> Callable[[bytes, int], tuple[Any, int]]:
     """The generated reader of one version of a message."""
     return make_reader(layout(key, response, version), lazy)
 
 
-@lru_cache(maxsize=None)
+@cache
 def writer(key: int, response: bool, version: int) -> Callable[[Any, Callable[[bytes], None]], None]:
     """The generated writer of one version of a message."""
     return make_writer(layout(key, response, version))

@@ -26,9 +26,9 @@ from ...pending import Pending
 from .bodies import read_body, read_data, wrong_body
 from .generate import FAULTS
 from .layout import name_of
-from .schema import API_NAMES, API_VERSIONS, api
+from .schema import API_NAMES, API_VERSIONS, CONTROLLED_SHUTDOWN, api
 from .skim import Skim, principal_of, skim_request, skim_response
-from .state import Session
+from .state import SASL_HANDSHAKE, Session
 
 __all__ = ["KafkaCodec"]
 
@@ -53,12 +53,14 @@ _DEFAULT_LIMITS: Final = Limits(message=100 * 1024 * 1024 + 4)
 class _Plan:
     """What is known of one version of an API."""
 
-    __slots__ = ("key", "name", "response_skim", "skim", "version")
+    __slots__ = ("key", "name", "plain", "response_skim", "skim", "version")
 
     def __init__(self, key: int, version: int) -> None:
         self.key = key
         self.version = version
         self.name = API_NAMES[key]
+        self.plain = key not in (ENVELOPE, SASL_HANDSHAKE) and not (key == CONTROLLED_SHUTDOWN and version == 0)
+        """Whether its requests are all alike: a header with a client id, nothing behind it that is read otherwise."""
         self.skim: Skim = skim_request(key, version)
         self.response_skim: Skim | None = None
 
@@ -117,6 +119,7 @@ class KafkaCodec(Codec):
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
         self._session = Session()
+        self._client: tuple[bytes, str] = (b"", "")  # the client id seen last: a connection has one
 
     # -- framing ------------------------------------------------------------------------------------------------
 
@@ -164,42 +167,48 @@ class KafkaCodec(Codec):
         if side is not CLIENT or session.mechanism is not None:
             return ()
         data, position = buffer.data, buffer.position
-        end = len(data)
+        last = len(data) - 14
         known = _PLANS.known
-        limit, values = self.limits.message, self.limits.values
+        most, values = self.limits.message - 4, self.limits.values
         names = session.names
         messages: list[Message] = []
         append = messages.append
         start = position
-        while position + 14 <= end and len(messages) < _BATCH:
+        client, client_id = self._client
+        while position <= last and len(messages) < _BATCH:
             size, key, version, id, length = _HEAD(data, position)
-            stop = position + 4 + size
             plan = known.get(key << 16 | version)
-            if (
-                plan is None
-                or stop > end
-                or size < 10
-                or size + 4 > limit
-                or key == ENVELOPE
-                or not session.plain(key, version)
-            ):
+            if plan is None or not plan.plain or not 10 <= size <= most:
                 break
-            raw = data[position:stop]
-            metadata: Metadata = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
+            raw = data[position : position + 4 + size]
+            if len(raw) != size + 4:
+                break
             at = 14
+            if length > 0:
+                at += length
+                if raw[14:at] != client:
+                    if at > size + 4:
+                        break
+                    client = raw[14:at]
+                    self._client = client, client_id = client, str(client, "utf-8", "surrogateescape")
+                metadata: Metadata = {
+                    "method": plan.name,
+                    "kafka.api_key": key,
+                    "kafka.api_version": version,
+                    "client_id": client_id,
+                }
+            elif length < -1:
+                break
+            else:
+                metadata = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
             try:
-                if length > 0:
-                    at += length
-                    metadata["client_id"] = str(raw[14:at], "utf-8", "surrogateescape")
-                elif length < -1:
-                    break
                 if plan.skim(raw, at, metadata, values) is not None:
                     break
             except FAULTS:
                 break
             message: Message = _new(Message)
             message.protocol = "kafka"
-            message.kind = ONEWAY if key == PRODUCE and metadata["kafka.acks"] == 0 else REQUEST
+            message.kind = REQUEST if key or metadata["kafka.acks"] else ONEWAY
             message.side = side
             message.metadata = metadata
             message.raw = raw
@@ -210,7 +219,7 @@ class KafkaCodec(Codec):
             if names and "kafka.topic_ids" in metadata:
                 session.name_topics(metadata)
             append(message)
-            position = stop
+            position += size + 4
         if messages:
             buffer.take(position - start)
         return messages

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ...errors import BodyError, LocalProtocolError
@@ -109,7 +109,7 @@ class _Marks:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _walker(key: int, version: int, response: bool) -> Callable[[bytes, int], tuple[list[Place], int]]:
     marks = _Marks(key, response)
     return make_walker(

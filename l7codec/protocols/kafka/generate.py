@@ -5,7 +5,7 @@ What is generated for a struct of an int16, an int32, a compact string and the t
     a,b,n=S0(d,p);p+=7                  # runs of fixed fields, and the length byte that follows them, in one unpack
     if n<1:raise E                      # null is not allowed here
     if n>127:n,p=VS(d,p,n)              # a longer length is rare, and read by a function
-    e=p+n-1;c=T(d[p:e],"utf-8");p=e
+    e=p+n-1;c=d[p:e].decode();p=e
     t=d[p];p+=1
     u=None
     if t:…                              # tagged fields
@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
-from .lazy import Array, Shapes
 from .layout import FORMATS, SIZES, TAGGED_FIELDS, Item, Struct
+from .lazy import Array, Framed, Shapes
 from .plain import MAX_STRING, varint, write_tags
 from .records import Records
 
@@ -154,6 +154,8 @@ def _uuids(data: bytes, at: int, count: int) -> list[bytes]:
     return [data[start : start + 16] for start in range(at, at + 16 * count, 16)]
 
 
+_new: Final = object.__new__
+
 _UNPACKERS: Final = {code: _Unpackers(code) for code in "bhHiIqd"}
 _PACKERS: Final = {code: _Packers(code) for code in "bhHiIqd"}
 
@@ -178,13 +180,13 @@ class Source:
             "E": FAULT,
             "V": _varint,
             "VS": _string_varint,
-            "T": str,
             "len": len,
             "range": range,
             "list": list,
         }
         self.count = 0
         self.run: list[tuple[str, str | None]] = []  # formats, and the variables that they are read into
+        self.later: list[str] = []  # what to do once the run is read
         self.ahead = 0  # how many bytes before the next field `p` stands
 
     def line(self, text: str) -> None:
@@ -228,6 +230,9 @@ class Source:
                 name = self.bind("S", _unpacker(codes))
                 self.line(f"{','.join(wanted)}{',' if len(wanted) == 1 else ''}={name}(d,{at})")
         self.ahead += size
+        for text in self.later:
+            self.line(text)
+        self.later = []
 
     def settle(self) -> None:
         """Bring `p` to where it belongs."""
@@ -238,18 +243,18 @@ class Source:
 
     def compile(self, head: str) -> Any:
         text = f"def f({head}):\n" + "\n".join(self.lines)
-        exec(compile(text, "<kafka>", "exec"), self.names)  # noqa: S102  our own text
+        exec(compile(text, "<kafka>", "exec"), self.names)
         made = self.names["f"]
         made.source = text
         return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def _unpacker(codes: str) -> Callable[[bytes, int], tuple[Any, ...]]:
     return struct.Struct(">" + codes).unpack_from
 
 
-@lru_cache(maxsize=None)
+@cache
 def _packer(codes: str) -> Callable[..., bytes]:
     return struct.Struct(">" + codes).pack
 
@@ -283,8 +288,9 @@ class _Walk:
             if action is None and mode == SKIP and not self.looks_into(item, path):
                 self.item(item, SKIP, path)
                 continue
-            value = self.visited(item, action, path) if action is not None else self.item(item, mode, path)
-            if value is not None:
+            if action is not None:
+                self.visited(item, action, path)
+            elif (value := self.item(item, mode, path)) is not None:
                 values.append((item.name, value))
         unknown = self.tags(fields, mode, path, values) if fields.flexible else None
         if mode == SKIP:
@@ -323,6 +329,10 @@ class _Walk:
     def visited(self, item: Item, action: str, path: tuple[str, ...]) -> None:
         """Read a field and do with it what the visitor says: {x} is its value, {s} where it starts; it ends at p."""
         source = self.source
+        if item.fixed and "{s}" not in action:
+            variable = self.item(item, READ, path)
+            source.later += action.format(x=variable).split("\n")
+            return
         source.settle()
         start = source.new("s")
         if "{s}" in action:
@@ -378,10 +388,12 @@ class _Walk:
             return None
         value = source.new()
         end = source.new("e")
+        framed = source.bind("R", Framed)
+        made = f"{source.bind('N', _new)}({framed})"
         body = {
-            "string": f'T(d[p:{end}],"utf-8"' + (")" if self.visitor is None else ',"surrogateescape")'),
+            "string": f"d[p:{end}].decode(" + (")" if self.visitor is None else '"utf-8","surrogateescape")'),
             "bytes": f"d[p:{end}]",
-            "records": f"{source.bind('R', Records)}(d[p:{end}])",
+            "records": f"{made};{value}._message=d;{value}._from=p;{value}._to={end}",
         }[item.type]
         text = f"{end}=p+{length}{'-1' if item.compact else ''};{value}={body};p={end}"
         if may_be_null:
@@ -400,8 +412,17 @@ class _Walk:
         if item.compact:
             if form == "h":
                 source.line(f"if {length}>127:{length},p=VS(d,p,{length})")
-            else:
+            elif item.array:
                 source.line(f"if {length}>127:{length},p=V(d,p,{length})")
+            else:  # payloads are long: two and three bytes are read here
+                more, most = source.new("x"), source.new("x")
+                source.line(f"if {length}>127:")
+                source.line(f" {more}=d[p]")
+                source.line(f" if {more}<128:{length}+=({more}<<7)-128;p+=1")
+                source.line(" else:")
+                source.line(f"  {most}=d[p+1]")
+                source.line(f"  if {most}<128:{length}+=({more}<<7)+({most}<<14)-16512;p+=2")
+                source.line(f"  else:{length},p=V(d,p,{length})")
             if not may_be_null:  # behind it: 0 may be written in two bytes
                 source.line(f"if {length}<1:raise E")
         else:
@@ -417,12 +438,12 @@ class _Walk:
             value = source.new()
             if item.nullable:
                 source.line(f"if {length}<{1 if item.compact else 0}:{value}=None")
-                source.line("else:")
-                source.indent += 1
+            source.line(f"{'el' * item.nullable}if {length}=={1 if item.compact else 0}:{value}=[]")
+            source.line("else:")
+            source.indent += 1
             self.elements(item, mode, path, count, value)
             source.settle()
-            if item.nullable:
-                source.indent -= 1
+            source.indent -= 1
             return value
         if item.inner is None and item.type in SIZES:
             size = SIZES[item.type]
@@ -460,11 +481,8 @@ class _Walk:
             source.settle()
             start, number = source.new("s"), source.new("c")
             source.line(f"{start}=p;{number}={count}")
-            source.line(f"if {number}:")
-            source.indent += 1
             self.skip_structs(item, path, number)
             source.settle()
-            source.indent -= 1
             reader = source.bind("L", LazyReader(item.inner))
             source.line(f"{value}={source.bind('A', Array)}(d,{start},{number},{reader})")
         else:
@@ -496,7 +514,7 @@ class _Walk:
         if shapes is not None:
             name, number = source.bind("H", shapes), source.new("c")
             source.line(f"{number}={count}")
-            source.line(f"{value},p={name}.read(d,p,{number}) if {number}>3 else (None,p)")
+            source.line(f"{value},p={name}.read(d,p,{number}) if {number}>1 else (None,p)")
             source.line(f"if {value} is None:")
             source.indent += 1
             self.loop(item, READ, path, number, value)
@@ -629,12 +647,10 @@ def _row(fields: Struct) -> tuple[int, str] | None:
 
 
 def _literal(item: Item) -> str:
-    """A tagged field's default as source text, made anew each time."""
+    """What stands for a tagged field that was not sent, as source text."""
     if item.array:
         return "None" if item.default is None else "[]"
-    if item.inner is not None:
-        return "{" + ",".join(f'"{one.name}":{_literal(one)}' for one in item.inner.fields) + "}"
-    return repr(item.default)
+    return "None" if item.inner is not None else repr(item.default)
 
 
 class LazyReader:
@@ -735,7 +751,7 @@ class _Write:
 
     def __init__(self) -> None:
         self.source = Source()
-        self.source.names.update({"VB": varint, "type": type, "R": Records})
+        self.source.names.update({"VB": varint, "type": type, "isinstance": isinstance, "R": Records})
         self.run: list[tuple[str, str]] = []
 
     def put(self, code: str, value: str) -> None:
@@ -779,7 +795,7 @@ class _Write:
         self.flush()
         tagged = variables[len(fields.fields) :]
         plain = " and ".join(
-            f"{one}=={_literal(item)}" if item.default is not None or item.inner is not None else f"{one} is None"
+            f"{one} is None" if item.default is None else f"{one}=={_literal(item)}"
             for item, one in zip(fields.tags, tagged, strict=True)
         )
         source.line(f"w(b'\\0' if {plain} else {source.bind('WT', write_tags)}({source.bind('F', fields)},{value}))")
@@ -832,7 +848,7 @@ class _Write:
         content = {
             "string": f"{value}.encode()",
             "bytes": value,
-            "records": f"{value}.data if type({value}) is R else {value}",
+            "records": f"{value}.data if isinstance({value},R) else {value}",
         }[item.type]
         one_more = "+1" if item.compact else ""
         if nullable:

@@ -5,7 +5,7 @@ https://kafka.apache.org/protocol#protocol_types; compact forms and tagged field
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 from .schema import API_NAMES, Field, Range, Schema, api, data_schema
@@ -76,10 +76,10 @@ class Item:
         return not self.array and self.type in SIZES
 
     def fresh(self, null: bool = False) -> Any:
-        """The value that stands for an absent one."""
+        """The value that stands for an absent one; of a tagged struct None, which no struct that was sent is."""
         if self.array and self.default is not None:
             return []
-        if self.inner is not None and not self.array and not (self.nullable and null):
+        if self.inner is not None and not self.array and self.tag is None and not (self.nullable and null):
             return self.inner.fresh()
         return self.default
 
@@ -88,7 +88,7 @@ class Item:
         if self.array:
             return value is None if self.default is None else value is not None and len(value) == 0
         if self.inner is not None:
-            return isinstance(value, dict) and self.inner.is_default(value)
+            return value is None or (isinstance(value, dict) and self.inner.is_default(value))
         return bool(value == self.default) and type(value) is type(self.default)
 
 
@@ -120,14 +120,14 @@ class Struct:
         )
 
 
-@lru_cache(maxsize=None)
+@cache
 def layout(key: int, response: bool, version: int) -> Struct:
     """The body of a request or response. Raises KeyError for an API, ValueError for a version that does not exist."""
     known = api(key)
     return _layout(known.response if response else known.request, version)
 
 
-@lru_cache(maxsize=None)
+@cache
 def data_layout(name: str, version: int) -> Struct:
     """A struct that messages or records carry as bytes. Raises KeyError and ValueError as `layout` does."""
     return _layout(data_schema(name), version)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from .layout import FORMATS, SIZES, Struct
+from .records import Records
+from .records.batch import DECOMPRESSED
 
 __all__ = ["Array", "Shapes"]
 
@@ -55,10 +57,61 @@ class Array(Sequence[Any]):
         return list, (self._all(),)  # the reader is generated: it does not travel
 
 
+class Framed(Records):
+    """Records that stand in a message: their bytes are cut out when somebody wants them. A router never does."""
+
+    __slots__ = ("_from", "_message", "_to", "_whole")
+
+    _whole: bytes  # not there until asked for
+    limit = DECOMPRESSED
+
+    def __init__(self, message: bytes, start: int, end: int) -> None:
+        self._message = message
+        self._from = start
+        self._to = end
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]
+        """The exact bytes."""
+        try:
+            return self._whole
+        except AttributeError:
+            self._whole = self._message[self._from : self._to]
+            return self._whole
+
+    @property
+    def _start(self) -> int:  # type: ignore[override]
+        return self._from
+
+
 _MOST_SHAPES: Final = 64
 """Shapes of one kind of element for which a loop is compiled; each takes some 0.2 ms. A sender could invent any number."""
 _MOST_NUMBERS: Final = 24
 """Numbers in one array of an element that a compiled loop reads."""
+
+
+class _Shape:
+    """Elements with arrays of these lengths: how long one is, and which bytes stand where in every one."""
+
+    __slots__ = ("columns", "reader", "shape", "size")
+
+    def __init__(self, shape: tuple[int, ...], size: int, columns: list[tuple[int, int]]) -> None:
+        self.shape = shape
+        self.size = size
+        self.columns = columns
+        self.reader: Callable[[bytes], list[Any]] | None = None
+
+
+def _fit(data: bytes, at: int, count: int, shape: _Shape) -> int:
+    """Where `count` elements of this shape end; 0 where they are not all of it."""
+    size = shape.size
+    end = at + size * count
+    if end > len(data):
+        return 0
+    for place, byte in shape.columns:
+        if data[at + place : end : size].count(byte) != count:
+            return 0
+    return end
 
 
 class Shapes:
@@ -69,13 +122,14 @@ class Shapes:
     bytes, without a look at each element; then all elements have one format.
     """
 
-    __slots__ = ("_array", "_flexible", "_parts", "_readers", "_skips")
+    __slots__ = ("_flexible", "_last", "_parts", "_readers", "_shapes")
 
     def __init__(self, fields: Struct) -> None:
         self._flexible = fields.flexible
         self._parts: list[tuple[str, bool, str]] = [(one.name, one.array, FORMATS[one.type]) for one in fields.fields]
-        self._readers: dict[tuple[int, ...], Callable[[bytes], list[Any]]] = {}
-        self._skips: dict[tuple[int, ...], tuple[int, list[tuple[int, int]]]] = {}
+        self._shapes: dict[tuple[int, ...], _Shape] = {}
+        self._last: _Shape | None = None  # that of the elements before: most are alike
+        self._readers = 0
 
     @classmethod
     def of(cls, fields: Struct) -> Shapes | None:
@@ -111,9 +165,8 @@ class Shapes:
             at += length * struct.calcsize(">" + code)
         return tuple(found)
 
-    def _columns(self, shape: tuple[int, ...]) -> tuple[int, list[tuple[int, int]]]:
-        """An element's size, and which bytes stand at which places of every element of this shape."""
-        known = self._skips.get(shape)
+    def _columns(self, shape: tuple[int, ...]) -> _Shape:
+        known = self._shapes.get(shape)
         if known is not None:
             return known
         at = 0
@@ -134,35 +187,38 @@ class Shapes:
         if self._flexible:
             columns.append((at, 0))
             at += 1
-        if len(self._skips) < 4 * _MOST_SHAPES:
-            self._skips[shape] = at, columns
-        return at, columns
+        made = _Shape(shape, at, columns)
+        if len(self._shapes) < 4 * _MOST_SHAPES:
+            self._shapes[shape] = made
+        return made
 
     def skip(self, data: bytes, at: int, count: int) -> int:
         """Where `count` elements end; 0 where they must be looked at one by one."""
+        last = self._last
+        if last is not None and (end := _fit(data, at, count, last)):
+            return end
         shape = self._shape(data, at)
         if shape is None:
             return 0
-        size, columns = self._columns(shape)
-        end = at + size * count
-        if end > len(data):
+        found = self._columns(shape)
+        if found is last:
             return 0
-        for place, byte in columns:
-            if data[at + place : end : size].count(byte) != count:
-                return 0
-        return end
+        self._last = found
+        return _fit(data, at, count, found)
 
     def read(self, data: bytes, at: int, count: int) -> tuple[list[Any] | None, int]:
         """`count` elements and where they end; None where they must be read one by one."""
         end = self.skip(data, at, count)
         if not end:
             return None, at
-        shape = self._shape(data, at) or ()
-        reader = self._readers.get(shape)
+        last = self._last
+        assert last is not None
+        reader = last.reader
         if reader is None:
-            if len(self._readers) >= _MOST_SHAPES or max(shape) > _MOST_NUMBERS:
+            if self._readers >= _MOST_SHAPES or max(last.shape) > _MOST_NUMBERS:
                 return None, at
-            reader = self._readers[shape] = self._make(shape)
+            self._readers += 1
+            reader = last.reader = self._make(last.shape)
         return reader(data[at:end]), end
 
     def _make(self, shape: tuple[int, ...]) -> Callable[[bytes], list[Any]]:

@@ -60,7 +60,7 @@ def read(fields: Struct, data: bytes, at: int = 0) -> tuple[dict[str, Any], int]
     return value, at
 
 
-def _named(item: Item, data: bytes, at: int, end: int | None = None) -> tuple[Any, int]:
+def _named(item: Item, data: bytes, at: int) -> tuple[Any, int]:
     try:
         return _read_item(item, data, at)
     except Wrong as wrong:
@@ -85,13 +85,13 @@ def _read_tags(fields: Struct, value: dict[str, Any], data: bytes, at: int) -> i
         end = at + size
         if end > len(data):
             raise Wrong(f"tag {tag} announces {size} bytes, {len(data) - at} are left", offset=start)
-        item = known.get(tag)
-        if item is None:
+        one = known.get(tag)
+        if one is None:
             unknown[tag] = data[at:end]
         else:
-            value[item.name], stop = _named(item, data, at)
+            value[one.name], stop = _named(one, data, at)
             if stop != end:
-                raise Wrong(f"tag {tag} announces {size} bytes and holds {stop - at}", item.name, start)
+                raise Wrong(f"tag {tag} announces {size} bytes and holds {stop - at}", one.name, start)
         at = end
     if unknown:
         value[TAGGED_FIELDS] = unknown

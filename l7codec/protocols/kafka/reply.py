@@ -100,24 +100,19 @@ def error_code(metadata: Mapping[str, Any], reason: Reason | RemoteProtocolError
     by_group = "group" in metadata or "kafka.groups" in metadata
     by_transaction = "kafka.transactional_id" in metadata or "kafka.transactional_ids" in metadata
     by_topic = "topics" in metadata or "kafka.topic_ids" in metadata
-    match reason:
-        case Reason.DENIED:
-            if by_topic:
-                return TOPIC_DENIED
-            return GROUP_DENIED if by_group else TRANSACTION_DENIED if by_transaction else CLUSTER_DENIED
-        case Reason.NO_ROUTE:
-            if by_topic:
-                return UNKNOWN_TOPIC
-            return COORDINATOR_NOT_AVAILABLE if by_group or by_transaction else UNKNOWN
-        case Reason.NO_HEALTHY_UPSTREAM:
-            if by_group or by_transaction:
-                return COORDINATOR_NOT_AVAILABLE
-            return NOT_LEADER if method in ("Produce", "Fetch", "ListOffsets") else TIMED_OUT
-        case Reason.OVER_LIMIT:
-            return THROTTLED
-        case Reason.TIMEOUT:
-            return TIMED_OUT
-    return UNKNOWN
+    if reason is Reason.DENIED:
+        if by_topic:
+            return TOPIC_DENIED
+        return GROUP_DENIED if by_group else TRANSACTION_DENIED if by_transaction else CLUSTER_DENIED
+    if reason is Reason.NO_ROUTE:
+        if by_topic:
+            return UNKNOWN_TOPIC
+        return COORDINATOR_NOT_AVAILABLE if by_group or by_transaction else UNKNOWN
+    if reason is Reason.NO_HEALTHY_UPSTREAM:
+        if by_group or by_transaction:
+            return COORDINATOR_NOT_AVAILABLE
+        return NOT_LEADER if method in ("Produce", "Fetch", "ListOffsets") else TIMED_OUT
+    return THROTTLED if reason is Reason.OVER_LIMIT else TIMED_OUT
 
 
 class _Answer:

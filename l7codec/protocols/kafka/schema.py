@@ -10,7 +10,7 @@ Guide: https://kafka.apache.org/protocol and the comments of Apache Kafka's own 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Final, NamedTuple
 
 from .schema_table import APIS, DATA
@@ -113,7 +113,7 @@ API_NAMES: Final[dict[int, str]] = {key: line.split(" ", 1)[0] for key, line in 
 API_KEYS: Final[dict[str, int]] = {name: key for key, name in API_NAMES.items()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def api(key: int) -> Api:
     """The API of this key. Raises KeyError."""
     head, request, response = APIS[key].split(" | ")
@@ -129,7 +129,7 @@ def api(key: int) -> Api:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def data_schema(name: str) -> Schema:
     """One of the structs that messages carry as bytes, or a header. Raises KeyError."""
     head, fields = DATA[name].split(" | ")

@@ -6,11 +6,12 @@ read. Skipping checks lengths all the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from .generate import make_walker
-from .layout import ZERO_UUID, Item, layout
+from .layout import ZERO_UUID, Item, Struct, layout
 from .plain import uuid_text
 from .schema import api
 
@@ -72,6 +73,8 @@ class _Request:
 
 def _topics(item: Item) -> str | None:
     if item.entity == "topic" and item.type == "string":
+        if not item.array and not item.nullable:
+            return "tp.append({x})"
         return "tp+={x} or ()" if item.array else "if {x} is not None:tp.append({x})"
     if item.type == "uuid" and item.name in ("topic_id", "topic_ids"):
         return "ti+={x} or ()" if item.array else "if {x}!=Z:ti.append({x})"
@@ -104,18 +107,18 @@ _TUPLES: Final = (
 )
 
 
-def _store(names: str) -> str:
+def _store(lists: list[str]) -> str:
     """Code that puts collected lists into the metadata."""
     lines = ["r=None"]
     for variable, key, made in _TUPLES:
-        if variable in names.split():
-            lines.append(f"if {variable}:")
-            lines.append(f" if len({variable})>L:r='{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
-            lines.append(f' else:m["{key}"]={made}')
-    return "\n".join(lines) + "\n"
+        if variable not in lists:
+            continue
+        lines.append(f"if {variable}:")
+        lines.append(f" if len({variable})>L:r='{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
+        lines.append(f' else:m["{key}"]={made}')
+    return "\n".join(lines) + "\nreturn r\n"
 
 
-_ONE: Final = 'if len(gr)==1:m["group"]=gr[0]\nif len(tx)==1:m["kafka.transactional_id"]=tx[0]\n'
 _COORDINATOR: Final = """\
 if kt==0:gr+=ck
 elif kt==1:tx+=ck
@@ -133,53 +136,47 @@ else:m["status"]="ok"
 
 def skim_request(key: int, version: int) -> Skim:
     """The skim of a request, from behind the client id on."""
-    known = api(key)
-    fields = layout(key, False, version)
-    text = f"{known.name} {_names(fields)}"
-    before = ["tp=[];ti=[]"]
+    visitor = _Request(key)
     after = ""
-    several = "tp ti"
-    if "group" in text or "transactional" in text or "resource_" in text or key == FIND_COORDINATOR:
-        before.append("gr=[];tx=[]")
-        several += " gr tx"
-    if "resource_" in text:
-        before.append("rt=0")
     if key == FIND_COORDINATOR:
-        before.append("ck=[];kt=0")
         after = _COORDINATOR
-    if "gr" in several:
-        after += _ONE
-    after += _store(several) + "return r"
-    return make_walker(
-        fields,
-        _Request(key),
-        "d,p,m,L",
-        "\n".join(before),
-        after,
-        header_tags=known.request_header(version) == 2,
-        names=_NAMES,
-    )
+    return _skim(key, version, False, visitor, after)
 
 
 def skim_response(key: int, version: int) -> Skim:
     """The skim of a response, from behind the correlation id on."""
-    return make_walker(
-        layout(key, True, version),
-        _Response(key),
-        "d,p,m,L",
-        "tp=[];ti=[];er=0",
-        _STATUS + _store("tp ti") + "return r",
-        header_tags=api(key).response_header(version) == 1,
-        names=_NAMES,
-    )
+    return _skim(key, version, True, _Response(key), _STATUS)
 
 
-def _names(fields: Any) -> str:
-    """All names and entities in a struct."""
-    words = []
+def _skim(key: int, version: int, response: bool, visitor: _Request | _Response, after: str) -> Skim:
+    fields = layout(key, response, version)
+    known = api(key)
+    header = known.response_header(version) == 1 if response else known.request_header(version) == 2
+    done = _actions(fields, visitor, ()) + after
+    lists = [name for name in ("tp", "ti", "gr", "tx") if re.search(rf"\b{name}\b", done)]
+    before = [";".join(f"{name}=[]" for name in lists)] if lists else []
+    before += [f"{name}=0" for name in ("rt", "kt", "er") if re.search(rf"\b{name}\b", done)]
+    if re.search(r"\bck\b", done):
+        before.append("ck=[]")
+    if "gr" in lists:
+        after += 'if len(gr)==1:m["group"]=gr[0]\n'
+    if "tx" in lists:
+        after += 'if len(tx)==1:m["kafka.transactional_id"]=tx[0]\n'
+    after += _store(lists) if lists else "return\n"
+    return make_walker(fields, visitor, "d,p,m,L", "\n".join(before), after, header, _NAMES)
+
+
+def _actions(fields: Struct, visitor: _Request | _Response, path: tuple[str, ...]) -> str:
+    """All that a visitor does in a struct."""
+    text = ""
     for item in (*fields.fields, *fields.tags):
-        words += [item.name, item.entity, _names(item.inner) if item.inner is not None else ""]
-    return " ".join(words)
+        inside = (*path, item.name)
+        action = visitor.wants(item, inside)
+        if action is not None:
+            text += action + "\n"
+        elif item.inner is not None:
+            text += _actions(item.inner, visitor, inside)
+    return text
 
 
 def error_name(code: int) -> str | None:

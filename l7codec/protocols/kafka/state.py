@@ -41,10 +41,6 @@ class Session:
 
     # -- SASL ---------------------------------------------------------------------------------------------------
 
-    def plain(self, key: int, version: int) -> bool:
-        """False for a request behind which frames may be something else."""
-        return key != SASL_HANDSHAKE or version != 0
-
     def takes_token(self, raw: bytes) -> bool:
         """Whether a client's frame is a token."""
         if self.mechanism is None:

@@ -21,7 +21,7 @@ from l7codec import BodyError, LocalProtocolError, MissingExtra
 from l7codec.crc32c import crc32c
 from l7codec.message import _plain
 from l7codec.protocols.kafka import records as kafka
-from l7codec.protocols.kafka.records import Batch, Record, Records, batch, compression, control_type, message
+from l7codec.protocols.kafka.records import Batch, Record, Records, batch, compression, control, control_type, message
 from l7codec.protocols.kafka.records.compression import _xxh32
 from l7codec.protocols.kafka.records.message_set import write_message, write_messages
 from l7codec.protocols.kafka.records.varint import WireError, read_varint, read_varlong, varint
@@ -182,7 +182,7 @@ def test_as_plain_data() -> None:
     headers = [{"key": "h", "value": b"x"}]
     assert first["records"] == [{"offset": 0, "timestamp": 5, "key": b"k", "value": None, "headers": headers}]
     assert (first["delete_horizon"], first["producer_id"]) == (4, 1)
-    assert second["records"][0]["control"] == "commit"
+    assert second["records"][0]["control"] == {"type": "commit", "version": 0, "coordinator_epoch": 0}
     assert "producer_id" not in third
     bad = Records(with_rows(b"\xff", 1).raw).to_plain()["batches"][0]
     assert bad["records"] is None
@@ -206,6 +206,14 @@ def test_values_compare_and_show_themselves() -> None:
 def test_control_types() -> None:
     assert control_type(Record()) == control_type(Record(b"\0")) == control_type(Record(b"\0\0\0\x63")) == "unknown"
     assert control_type(Record(b"\0\0\0\0")) == "abort"
+    assert control(Record(b"\0\0\0\x63", b"x")) == {"type": "unknown"}
+    for value in (None, b"", b"\0\0", b"\xff\xff\0\0\0\0"):
+        bad = Record(b"\0\0\0\1", value)
+        with pytest.raises(BodyError):
+            control(bad)
+        shown = Records.join(batch([bad], control=True)).to_plain()["batches"][0]["records"][0]
+        assert "control" not in shown
+        assert "kafka: byte" in shown["error"]
 
 
 # -- what cannot be built ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from l7codec.protocols.kafka.records import Batch, Record, Records, batch, control_type, message
+from l7codec.protocols.kafka.records import Batch, Record, Records, batch, control, control_type, message
 
 from .vectors import COUNT, given
 
@@ -112,7 +112,24 @@ def test_control_records() -> None:
         [one] = records.batches
         assert one.control
         [shown] = records.to_plain()["batches"]
-        assert shown["records"][0]["control"] == ("commit" if name == "delete horizon" else name.lower())
+        [record] = shown["records"]
+        assert record["control"]["type"] == ("commit" if name == "delete horizon" else name.lower())
+
+
+def test_values_of_control_records() -> None:
+    """As KafkaRecords.java has set them."""
+    found = {name: control(next(iter(Batch(data)))) for name, data in CONTROL.items()}
+    assert found["COMMIT"] == {"type": "commit", "version": 0, "coordinator_epoch": 9}
+    assert found["ABORT"] == {"type": "abort", "version": 0, "coordinator_epoch": 9}
+    assert found["LEADER_CHANGE"]["leader_id"] == 1
+    assert [voter["voter_id"] for voter in found["LEADER_CHANGE"]["voters"]] == [1]
+    assert found["SNAPSHOT_HEADER"]["last_contained_log_timestamp"] == 1_700_000_005_000
+    assert found["SNAPSHOT_FOOTER"]["version"] == 0
+    assert found["KRAFT_VERSION"]["kraft_version"] == 1
+    assert [voter["voter_id"] for voter in found["KRAFT_VOTERS"]["voters"]] == [1]
+
+
+def test_delete_horizon_of_a_marker() -> None:
     assert Batch(CONTROL["delete horizon"]).delete_horizon == 1_700_000_008_000
 
 

@@ -162,7 +162,7 @@ def _snappy(data: bytes) -> bytes:
 
 # -- lz4 and zstd -----------------------------------------------------------------------------------------------------
 
-_FIRST_GUESS = 64 * 1024
+_FIRST_GUESS = 16 * 1024
 _GROWTH = 4
 _FULL = "whole buffer"  # in cramjam's error where the output is longer than the buffer
 
