@@ -17,11 +17,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from . import decisions, declared, kafka, proxy, redis
+from . import decisions, declared, kafka, kafka_records, proxy, redis
 from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
-PACKAGES = ("redis", "hiredis", "proxy-protocol", "construct", "kio", "kafka-python")
+PACKAGES = ("redis", "hiredis", "proxy-protocol", "kafka-python", "aiokafka", "kio", "construct")
 
 
 def cases(size: int = SIZE) -> Iterator[Case]:
@@ -30,6 +30,7 @@ def cases(size: int = SIZE) -> Iterator[Case]:
         ("redis", redis),
         ("proxy", proxy),
         ("kafka", kafka),
+        ("kafka_records", kafka_records),
         ("declared", declared),
         ("decisions", decisions),
     ):

@@ -2,8 +2,8 @@
 
 Most have an error code for everything that was asked about: one for each partition of each topic, or group, or
 resource. Clients look for theirs among them, so a response is built after the request: its lists are matched with the
-request's lists, and what names a thing there names it here. Where a request names nothing, and its API has no error code
-for the whole, the response is empty: a client that gets none waits.
+request's lists, and what names a thing there names it here. Where a request names nothing, and its API has no error
+code for the whole, the response is empty: a client that gets none waits.
 """
 
 from __future__ import annotations

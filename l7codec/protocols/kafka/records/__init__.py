@@ -17,7 +17,7 @@ them. See `docs/protocols/kafka-records.md`.
 from __future__ import annotations
 
 from .batch import Batch, Record, batch, message
-from .control import control_type
+from .control import control, control_type
 from .field import Records
 
-__all__ = ["Batch", "Record", "Records", "batch", "control_type", "message"]
+__all__ = ["Batch", "Record", "Records", "batch", "control", "control_type", "message"]

@@ -137,7 +137,7 @@ class Batch:
 
     @property
     def control(self) -> bool:
-        """Whether it holds a control record, which is not for applications: `control_type` reads its key."""
+        """Whether it holds a control record, which is not for applications: `control` reads it."""
         return self.magic > 1 and bool(self.attributes & _CONTROL)
 
     @property
@@ -521,12 +521,15 @@ def _rows(records: Iterable[Record | tuple[Any, ...]], base_offset: int | None) 
     rows: list[Row] = []
     following = 0 if base_offset is None else base_offset
     for given in records:
-        key, value, headers, timestamp, offset = record = Record(*given)
+        key, value, headers, timestamp, offset = given if len(given) == 5 else (*given, *_DEFAULTS[len(given) :])
         if offset == -1:
             offset = following
         following = offset + 1
-        rows.append((key, value, tuple(headers), timestamp, offset) if offset != record.offset else record)
+        rows.append((key, value, headers, timestamp, offset))
     return rows
+
+
+_DEFAULTS: tuple[Any, ...] = tuple(Record())
 
 
 def _number(compression: str) -> int:

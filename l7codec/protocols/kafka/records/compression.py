@@ -88,6 +88,7 @@ _PIECE = 16 * 1024  # given to zlib at once: what lies behind a member's end is 
 def _gunzip(data: bytes, limit: int) -> bytes:
     """All members of a gzip file."""
     parts = []
+    left = limit
     position = 0
     while True:
         member = zlib.decompressobj(31)
@@ -98,12 +99,12 @@ def _gunzip(data: bytes, limit: int) -> bytes:
             position += len(piece)
             while piece and not member.eof:
                 try:
-                    part = member.decompress(piece, limit + 1)
+                    part = member.decompress(piece, left + 1)
                 except zlib.error as error:
                     raise CompressionError(f"gzip: {error}") from None
-                limit -= len(part)
-                if limit < 0:
-                    raise _too_much(limit + len(part))
+                left -= len(part)
+                if left < 0:
+                    raise _too_much(limit)
                 parts.append(part)
                 piece = member.unconsumed_tail
         position -= len(member.unused_data)
@@ -121,26 +122,27 @@ _DENSEST = 22  # bytes that one compressed byte can stand for: a copy of 64 byte
 
 def _unsnappy(data: bytes, limit: int) -> bytes:
     if data[: len(_STREAM)] != _STREAM:
-        return _unsnappy_block(data, limit)
+        return _unsnappy_block(data, limit, limit)
     parts = []
+    left = limit
     position = len(_STREAM) + len(_VERSIONS)
     while position < len(data):
         size = int.from_bytes(data[position : position + 4], "big")
         position += 4
         if size > len(data) - position:
             raise CompressionError("snappy: a block is longer than what is left")
-        part = _unsnappy_block(data[position : position + size], limit)
-        limit -= len(part)
+        part = _unsnappy_block(data[position : position + size], left, limit)
+        left -= len(part)
         parts.append(part)
         position += size
     return b"".join(parts)
 
 
-def _unsnappy_block(data: bytes, limit: int) -> bytes:
+def _unsnappy_block(data: bytes, left: int, limit: int) -> bytes:
     raw = _cramjam("snappy").snappy
     try:
         promised: int = raw.decompress_raw_len(data)
-        if promised > limit:
+        if promised > left:
             raise _too_much(limit)
         if promised > _DENSEST * len(data):
             raise CompressionError(f"snappy: {len(data)} bytes cannot hold the {promised} they promise")
@@ -160,7 +162,7 @@ def _snappy(data: bytes) -> bytes:
 
 # -- lz4 and zstd -----------------------------------------------------------------------------------------------------
 
-_FIRST_GUESS = 64 * 1024
+_FIRST_GUESS = 16 * 1024
 _GROWTH = 4
 _FULL = "whole buffer"  # in cramjam's error where the output is longer than the buffer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ....errors import L7Error
+from ....errors import BodyError, L7Error
 from .batch import DECOMPRESSED, Batch, Record, as_record, read_batch
-from .control import control_type
+from .control import control
 
 __all__ = ["Records"]
 
@@ -122,10 +122,13 @@ class Records:
         return f"Records({len(self.data)} bytes)"
 
 
-def _plain(record: Record, control: bool) -> dict[str, Any]:
+def _plain(record: Record, in_control: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"offset": record.offset, "timestamp": record.timestamp}
-    if control:
-        row["control"] = control_type(record)
+    if in_control:
+        try:
+            row["control"] = control(record)
+        except BodyError as error:
+            row["error"] = str(error)
     row |= {"key": record.key, "value": record.value}
     if record.headers:
         row["headers"] = [{"key": name, "value": value} for name, value in record.headers]

@@ -63,7 +63,8 @@ def read_inner(data: bytes, magic: int, outer_offset: int, fail: Failure) -> Ite
     """
     try:
         spans, last = _spans(data, magic)
-        base = outer_offset - last if magic else 0
+        # Some producers leave the outer offset 0, for the broker to set: then those inside stand as they are.
+        base = max(outer_offset - last, 0) if magic else 0
         for start, end in spans:
             timestamp, key, value = read_message(data, start, end, magic)
             (offset,) = _OFFSET.unpack_from(data, start)

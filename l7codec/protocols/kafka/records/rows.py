@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from ....message import octets
-from .varint import WireError, read_varint, read_varlong, varint
+from .varint import SHORT, WireError, read_varint, read_varlong, varint
 
 __all__ = ["SHORTEST", "Failure", "Headers", "Row", "read_rows", "write_rows"]
 
@@ -135,21 +135,42 @@ def _read_headers(data: bytes, position: int, stop: int) -> tuple[Headers, int]:
 
 
 _NULL = varint(-1)
-_PLAIN = b"\x00"
+_PLAIN = b"\x00"  # attributes
+_NONE = b"\x00"  # headers
 
 
 def write_rows(rows: Iterable[Row], base_offset: int, base_timestamp: int) -> bytes:
-    """Records as `read_rows` takes them."""
+    """Records as `read_rows` takes them. Numbers that SHORT has are looked up in place."""
+    short, size = SHORT, len(SHORT)
     parts: list[bytes] = []
+    append = parts.append
     for key, value, headers, timestamp, offset in rows:
-        fields = [_PLAIN, varint(timestamp - base_timestamp), varint(offset - base_offset)]
-        fields += (_NULL,) if key is None else (varint(len(key)), key)
-        fields += (_NULL,) if value is None else (varint(len(value)), value)
-        fields.append(varint(len(headers)))
-        for name, content in headers:
-            encoded = octets(name)
-            fields += (varint(len(encoded)), encoded)
-            fields += (_NULL,) if content is None else (varint(len(content)), content)
-        record = b"".join(fields)
-        parts += (varint(len(record)), record)
+        twice = timestamp - base_timestamp << 1
+        when = short[twice] if 0 <= twice < size else varint(twice >> 1)
+        twice = offset - base_offset << 1
+        where = short[twice] if 0 <= twice < size else varint(twice >> 1)
+        if key is None:
+            key_length, key = _NULL, b""
+        else:
+            twice = len(key) << 1
+            key_length = short[twice] if twice < size else varint(twice >> 1)
+        if value is None:
+            value_length, value = _NULL, b""
+        else:
+            twice = len(value) << 1
+            value_length = short[twice] if twice < size else varint(twice >> 1)
+        more = _write_headers(headers) if headers else _NONE
+        record = b"".join((_PLAIN, when, where, key_length, key, value_length, value, more))
+        twice = len(record) << 1
+        append(short[twice] if twice < size else varint(twice >> 1))
+        append(record)
+    return b"".join(parts)
+
+
+def _write_headers(headers: Headers) -> bytes:
+    parts = [varint(len(headers))]
+    for name, content in headers:
+        encoded = octets(name)
+        parts += (varint(len(encoded)), encoded)
+        parts += (_NULL,) if content is None else (varint(len(content)), content)
     return b"".join(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["WireError", "read_varint", "read_varlong", "varint"]
+__all__ = ["SHORT", "WireError", "read_varint", "read_varlong", "varint"]
 
 
 class WireError(Exception):
@@ -38,16 +38,17 @@ def _read(data: bytes, position: int, bits: int) -> tuple[int, int]:
     raise WireError(start, f"a variable-length integer of more than {bits} bits")
 
 
-_SHORT = tuple(
+SHORT = tuple(
     bytes((number,)) if number < 128 else bytes((number & 127 | 128, number >> 7)) for number in range(1 << 12)
 )
+"""How the first numbers are written, by their zigzag form: twice the number where it is not negative."""
 
 
 def varint(number: int) -> bytes:
     """`number`, signed, as it is written."""
     number = number << 1 if number >= 0 else (-number << 1) - 1
-    if number < len(_SHORT):
-        return _SHORT[number]
+    if number < len(SHORT):
+        return SHORT[number]
     octets = bytearray()
     while number > 127:
         octets.append(number & 127 | 128)
