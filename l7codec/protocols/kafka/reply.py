@@ -165,6 +165,7 @@ def _list_for(item: Item, asked: Any) -> Iterable[Any]:
         return ()
     assert item.inner is not None
     best: Iterable[Any] = ()
+    lists = []
     most = 0
     wanted = set(item.inner.names)
     for name, value in asked.items():
@@ -172,12 +173,15 @@ def _list_for(item: Item, asked: Any) -> Iterable[Any]:
             continue
         if not hasattr(value, "__getitem__"):
             continue
+        lists.append(value)
         names = set(value[0]) if isinstance(value[0], Mapping) else {name}
         score = sum(1 for group in _SAME if group & names and group & wanted)
         score = 2 * score + (name == item.name)
         if score > most:
             most, best = score, value
-    return best if most > 1 else ()
+    if most > 1:
+        return best
+    return lists[0] if len(lists) == 1 else ()  # results without names: in the order of what was asked
 
 
 def _same(item: Item, asked: Any) -> Any:

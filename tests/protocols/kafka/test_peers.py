@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from benchmarks.kafka_peers import Peer, kafka_python, kio
 from l7codec.protocols.kafka import API_NAMES, Records, api, bodies
 from l7codec.protocols.kafka.layout import SIZES, Item, Struct, layout
