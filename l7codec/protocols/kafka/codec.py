@@ -194,9 +194,9 @@ class KafkaCodec(Codec):
                     self._client = client, client_id
                 metadata: Metadata = {
                     "method": plan.name,
-                    "client_id": client_id,
                     "kafka.api_key": key,
                     "kafka.api_version": version,
+                    "client_id": client_id,
                 }
             elif length < -1:
                 break
