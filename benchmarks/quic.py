@@ -66,8 +66,9 @@ def _initials(count: int) -> Iterator[Case]:
         "Initial opened, keys known", opening(packets[0], ids[0], count), _open(packets[0], ids[0], count), count, 1.0
     )
     peers = _derive_and_open(ids, packets)
-    yield Case("Initial new, to server name and ALPN", reading(packets, details=False), peers, count, 1.0)
-    yield Case("Initial new, with JA4 and parameters", reading(packets, details=True), peers, count)
+    yield Case("Initial new, to server name and ALPN, peek", peeking(packets), peers, count, 1.0)
+    yield Case("Initial new, to server name and ALPN, followed", reading(packets, details=False), peers, count)
+    yield Case("Initial new, with JA4 and parameters, followed", reading(packets, details=True), peers, count)
     fakes = [quic.long_packet("initial", id, OURS, PAYLOAD).raw for id in ids]
     yield Case(
         "Initial fake, which does not open", reading(fakes, details=True), {"a true one": reading(packets)}, count, 1.0
@@ -107,6 +108,18 @@ def reading(packets: list[bytes], details: bool = True) -> Run:
         decode = QuicCodec(details=details).decode_datagram
         for data, path in zip(packets, paths, strict=True):
             decode(data, path)
+        return len(packets)
+
+    return run
+
+
+def peeking(packets: list[bytes]) -> Run:
+    def run() -> int:
+        for data in packets:
+            hello = quic.peek(data)
+            assert hello is not None
+            assert hello.server_name
+            assert hello.alpn
         return len(packets)
 
     return run

@@ -41,6 +41,7 @@ PAGES = {
         "protocols/quic/build.py",
         ("initial", "long_packet", "short_packet", "retry", "version_negotiation", "client_hello", "server_hello"),
     ),
+    "quic_peek": ("protocols/quic/peek.py", ("peek",)),
     "quic_load_balancing": ("protocols/quic/load_balancing.py", ("ServerIds",)),
     "strategies": ("strategies/__init__.py", ()),
 }
