@@ -299,6 +299,18 @@ def test_version_negotiation_to_who_speaks_another() -> None:
     assert answer(short) is None  # RFC 9000 section 6.1
 
 
+def test_an_answer_is_no_amplifier() -> None:
+    """RFC 9000 section 8.1: at most three times what came; and nothing to what no client has sent."""
+    small = quic.initial(ID, OTHER, b"x", offset=9, size=0)
+    for reason, text in ((Reason.DENIED, "w" * 500), (Reason.OVER_LIMIT, "t" * 20), (Reason.NO_ROUTE, None)):
+        data = QuicCodec.reply(small, reason, text)
+        assert data is not None
+        assert len(data) <= 3 * small.size
+    assert QuicCodec.reply(small, Reason.OVER_LIMIT, "t" * 500) is None
+    fake = one(QuicCodec(), quic.long_packet("initial", ID, OTHER, bytes(1100)))
+    assert QuicCodec.reply(fake, Reason.DENIED) is None
+
+
 def test_no_answer_where_none_is_due() -> None:
     assert QuicCodec.reply(None, Reason.DENIED) is None
     for request in (
