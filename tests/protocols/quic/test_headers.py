@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from l7codec import LocalProtocolError, Reason, RemoteProtocolError, Side, detect, encode
+from l7codec import LocalProtocolError, Reason, RemoteProtocolError, Side, detect, encode, strategies
 from l7codec.protocols import quic
 from l7codec.protocols.quic import QuicCodec
 from l7codec.protocols.quic.versions import name_of
+from l7codec.strategies import quic as packets
 
 from .observer import DOWN, UP, V1, V2, octets, one, types
 
@@ -343,3 +346,27 @@ def test_detection(data: bytes, found: str | None) -> None:
 
 def test_a_short_header_counts_on_a_known_port() -> None:
     assert detect(quic.short_packet(ID, PAYLOAD).raw, port=443, protocols=["quic"]) == "quic"
+
+
+# -- any datagram ----------------------------------------------------------------------------------------------------
+
+
+@given(st.sampled_from(Side).flatmap(packets.datagrams))
+def test_any_datagram_is_given_back(data: bytes) -> None:
+    messages = QuicCodec().decode_datagram(data, UP)
+    assert b"".join(map(encode, messages)) == data
+    assert all(message.error is None for message in messages)
+    assert types(messages).count("trailing") <= 1
+
+
+@given(st.sampled_from(Side).flatmap(packets.datagrams).flatmap(strategies.mutations), st.booleans())
+def test_a_damaged_datagram_is_given_back_or_refused(data: bytes, known: bool) -> None:
+    codec = QuicCodec()
+    if known:
+        codec.decode_datagram(quic.long_packet("handshake", ID, OTHER, PAYLOAD).raw, UP)
+    try:
+        messages = codec.decode_datagram(data, UP)
+    except RemoteProtocolError as error:
+        assert 0 <= error.offset <= len(data)
+    else:
+        assert b"".join(map(encode, messages)) == data
