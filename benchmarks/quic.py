@@ -61,7 +61,7 @@ def cases(size: int = 10_000) -> Iterator[Case]:
 def _initials(count: int) -> Iterator[Case]:
     """Opening with keys that are known, and the whole way from a new connection's first datagram to its server name."""
     ids = [number.to_bytes(8, "big") for number in range(count)]
-    packets = [quic.initial(id, OURS, HELLO).raw for id in ids]
+    packets = [quic.initial(id, b"client" + id, HELLO).raw for id in ids]  # each client has an id of its own
     yield Case(
         "Initial opened, keys known", opening(packets[0], ids[0], count), _open(packets[0], ids[0], count), count, 1.0
     )
@@ -69,7 +69,7 @@ def _initials(count: int) -> Iterator[Case]:
     yield Case("Initial new, to server name and ALPN, peek", peeking(packets), peers, count, 1.0)
     yield Case("Initial new, to server name and ALPN, followed", reading(packets, details=False), peers, count)
     yield Case("Initial new, with JA4 and parameters, followed", reading(packets, details=True), peers, count)
-    fakes = [quic.long_packet("initial", id, OURS, PAYLOAD).raw for id in ids]
+    fakes = [quic.long_packet("initial", id, b"client" + id, PAYLOAD).raw for id in ids]
     yield Case(
         "Initial fake, which does not open", reading(fakes, details=True), {"a true one": reading(packets)}, count, 1.0
     )
