@@ -61,14 +61,15 @@ def cases(size: int = 10_000) -> Iterator[Case]:
 def _initials(count: int) -> Iterator[Case]:
     """Opening with keys that are known, and the whole way from a new connection's first datagram to its server name."""
     ids = [number.to_bytes(8, "big") for number in range(count)]
-    packets = [quic.initial(id, OURS, HELLO).raw for id in ids]
+    packets = [quic.initial(id, b"client" + id, HELLO).raw for id in ids]  # each client has an id of its own
     yield Case(
         "Initial opened, keys known", opening(packets[0], ids[0], count), _open(packets[0], ids[0], count), count, 1.0
     )
     peers = _derive_and_open(ids, packets)
-    yield Case("Initial new, to server name and ALPN", reading(packets, details=False), peers, count, 1.0)
-    yield Case("Initial new, with JA4 and parameters", reading(packets, details=True), peers, count)
-    fakes = [quic.long_packet("initial", id, OURS, PAYLOAD).raw for id in ids]
+    yield Case("Initial new, to server name and ALPN, peek", peeking(packets), peers, count, 1.0)
+    yield Case("Initial new, to server name and ALPN, followed", reading(packets, details=False), peers, count)
+    yield Case("Initial new, with JA4 and parameters, followed", reading(packets, details=True), peers, count)
+    fakes = [quic.long_packet("initial", id, b"client" + id, PAYLOAD).raw for id in ids]
     yield Case(
         "Initial fake, which does not open", reading(fakes, details=True), {"a true one": reading(packets)}, count, 1.0
     )
@@ -107,6 +108,18 @@ def reading(packets: list[bytes], details: bool = True) -> Run:
         decode = QuicCodec(details=details).decode_datagram
         for data, path in zip(packets, paths, strict=True):
             decode(data, path)
+        return len(packets)
+
+    return run
+
+
+def peeking(packets: list[bytes]) -> Run:
+    def run() -> int:
+        for data in packets:
+            hello = quic.peek(data)
+            assert hello is not None
+            assert hello.server_name
+            assert hello.alpn
         return len(packets)
 
     return run

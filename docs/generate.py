@@ -37,6 +37,14 @@ PAGES = {
     "proxy_build": ("protocols/proxy_protocol/build.py", ("header",)),
     "proxy_codec": ("protocols/proxy_protocol/codec.py", ("split_datagram",)),
     "proxy_tlv": ("protocols/proxy_protocol/tlv.py", ("ssl_tlv",)),
+    "quic": ("protocols/quic/__init__.py", ()),
+    "quic_codec": ("protocols/quic/codec.py", ("QuicCodec",)),
+    "quic_build": (
+        "protocols/quic/build.py",
+        ("initial", "long_packet", "short_packet", "retry", "version_negotiation", "client_hello", "server_hello"),
+    ),
+    "quic_peek": ("protocols/quic/peek.py", ("peek",)),
+    "quic_load_balancing": ("protocols/quic/load_balancing.py", ("ServerIds",)),
     "strategies": ("strategies/__init__.py", ()),
 }
 """Page: the module, and which names of it are shown behind its docstring; without any, the docstring alone."""

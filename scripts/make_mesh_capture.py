@@ -350,7 +350,7 @@ def web(stage: Stage) -> None:
     connection.close()
 
 
-async def _quic_server(session: Any, folder: Path, retry: bool, ask: Callable[[], Any]) -> None:
+async def _quic_server(folder: Path, retry: bool, ask: Callable[[], Any]) -> None:
     """aioquic's server, for as long as `ask` takes; both ends live in one loop."""
     from aioquic.asyncio import serve
     from aioquic.quic.configuration import QuicConfiguration
@@ -358,29 +358,20 @@ async def _quic_server(session: Any, folder: Path, retry: bool, ask: Callable[[]
     certificate, key = folder / "quic.crt", folder / "quic.key"
     subject = ("-subj", "/CN=orders.example", "-addext", "subjectAltName=DNS:orders.example")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    command = (
-        "openssl",
-        "req",
-        "-x509",
-        *curve,
-        "-days",
-        "30",
-        *subject,
-        "-keyout",
-        str(key),
-        "-out",
-        str(certificate),
-    )
+    files = ("-keyout", str(key), "-out", str(certificate))
+    command = ("openssl", "req", "-x509", *curve, "-days", "30", *subject, *files)
     subprocess.run(command, check=True, capture_output=True)
     configuration = QuicConfiguration(is_client=False, alpn_protocols=["h3", "orders"])
     configuration.load_cert_chain(str(certificate), str(key))
+
+    echoes: set[asyncio.Future[None]] = set()  # what nobody holds may be collected
 
     def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def echo() -> None:
             writer.write(await reader.read())
             writer.write_eof()
 
-        session.append(asyncio.ensure_future(echo()))
+        echoes.add(asyncio.ensure_future(echo()))
 
     listener = await serve(HOST, PORTS["quic"], configuration=configuration, retry=retry, stream_handler=handle)
     try:
@@ -414,7 +405,7 @@ def quic(stage: Stage) -> None:
                 entry["replies"].append({"refused": True})
 
         with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(_quic_server([], Path(folder), retry, ask))
+            asyncio.run(_quic_server(Path(folder), retry, ask))
 
     play(False, "orders.example", ["h3", "orders"], 1)
     play(False, "stock.example", ["orders"], 0x6B3343CF)

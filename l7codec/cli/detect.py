@@ -17,7 +17,7 @@ __all__ = ["add_parser"]
 
 _DESCRIPTION = """\
 Print each conversation of a capture with the protocol it speaks, told by its first bytes; a port is a hint and proves
-nothing. What cannot be decoded is named where it can be: tls, http/1, http/2, ssh, quic, dns.
+nothing. What cannot be decoded is named where it can be: tls, http/1, http/2, ssh, dns.
 """
 
 

@@ -13,6 +13,7 @@ CAPTURES = Path(__file__).resolve().parent.parent.parent / "docs" / "captures"
 MESH = CAPTURES / "mesh.pcapng"
 AWESOME = CAPTURES / "awesome.py"
 RELAY, REDIS, RPC, WEB = 26602, 26603, 26604, 26605
+QUIC = 26633
 
 
 @cache

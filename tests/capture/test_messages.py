@@ -19,7 +19,7 @@ from l7codec.errors import UnknownProtocol
 from l7codec.protocols import proxy_protocol, redis
 
 from .build import CLIENT, SECOND, SERVER, START, SYN, ethernet, ipv4, pcap_header, record, tcp, udp
-from .mesh import MESH, REDIS, RELAY, RPC, WEB, arguments, awesome, said
+from .mesh import MESH, QUIC, REDIS, RELAY, RPC, WEB, arguments, awesome, said
 from .talk import MILLISECOND, Talk
 
 GET = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
@@ -599,5 +599,5 @@ def test_a_syn_with_data_begins_a_conversation():
 
 def test_web_and_rpc_ports_are_those_of_the_script():
     ports = {entry["server"] for entry in said().values()}
-    assert ports == {"relay", "redis", "awesome", "http", "kafka"}
-    assert (RPC, WEB) == (26604, 26605)
+    assert ports == {"relay", "redis", "awesome", "http", "thrift", "kafka", "dubbo", "triple", "quic"}
+    assert (RPC, WEB, QUIC) == (26604, 26605, 26633)

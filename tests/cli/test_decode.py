@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from l7codec.protocols import redis
-from tests.capture.mesh import AWESOME, MESH, REDIS, arguments, said
+from tests.capture.mesh import AWESOME, MESH, QUIC, REDIS, arguments, said
 from tests.capture.talk import Talk
 
 GET = redis.command("GET", "user:1").raw
@@ -80,6 +80,28 @@ def test_every_request_that_was_sent_is_printed(run):
                 [{"$bytes": base64.b64encode(word).decode()} for word in arguments(r)] for r in entry["requests"]
             ]
             assert bodies == expected
+
+
+def test_every_quic_client_says_what_it_said(run):
+    """By the client's port: what it asked for, whether it was sent to try again, and how it ended."""
+    found: dict[int, list[dict]] = {}
+    for row in rows(run("decode", "--json", MESH)):
+        if row["protocol"] == "quic":
+            ports = {int(row[end].rpartition(":")[2]) for end in ("source", "destination")} - {QUIC}
+            found.setdefault(ports.pop(), []).append(row["metadata"])
+    asked = {port: entry for port, entry in said().items() if entry["protocol"] == "quic"}
+    assert asked
+    assert found.keys() == asked.keys()
+    for port, entry in asked.items():
+        (request,) = entry["requests"]
+        hello = next(metadata for metadata in found[port] if "tls.sni" in metadata)
+        assert hello["tls.sni"] == request["server_name"]
+        assert hello["tls.alpn"] == request["alpn"]
+        assert hello["quic.version"] == request["version"]
+        kinds = {metadata["quic.packet_type"] for metadata in found[port]}
+        assert ("retry" in kinds) is request["retry"]
+        assert ("1rtt" in kinds) is ("reply" in entry["replies"][0])
+        assert len({metadata["conversation"] for metadata in found[port]}) == 1
 
 
 def test_latency_is_the_difference_of_two_printed_times_exactly(run):
@@ -179,17 +201,19 @@ def test_without_rich_a_table_says_what_to_install_and_json_works(command, run, 
 def test_the_summary_is_on_standard_error(run):
     done = run("decode", MESH)
     [line] = done.stderr.splitlines()
-    assert line.startswith(f"{len(said())} conversations · ")
+    count = f"{len(said())} conversations"
+    assert line.startswith(f"{count} · ")
     assert "0 errors" in line
     assert "http/1 202 bytes" in line
-    assert "conversations · " not in done.stdout
+    assert count not in done.stdout
 
 
 def test_a_declared_protocol_is_decoded_when_it_is_given(run):
     unknown, known = run("decode", "--json", MESH), run("decode", "--json", "--codec", AWESOME, MESH)
     assert "unknown" in unknown.stderr
     assert "unknown" not in known.stderr
-    assert {row["protocol"] for row in rows(known)} == {"proxy", "redis", "awesome", "kafka"}
+    expected = {"proxy", "redis", "awesome", "thrift", "kafka", "dubbo", "quic"}
+    assert {row["protocol"] for row in rows(known)} == expected
 
 
 # -- jobs -------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from its own header: with the extra `quic` it is opened, and what the ClientHell
 of the packet that completes them. Everything behind is for the two ends alone.
 
 `initial`, `long_packet`, `short_packet`, `retry`, `version_negotiation` build packets; `client_hello` what goes into an
-Initial. `ServerIds` reads and writes connection ids that tell a load balancer the server (QUIC-LB).
+Initial. `peek` reads the ClientHello in one datagram, and keeps nothing. `ServerIds` reads and writes connection ids
+that tell a load balancer the server (QUIC-LB).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from .build import (
 )
 from .codec import QuicCodec
 from .load_balancing import ServerIds
+from .peek import peek
 from .tls import ClientHello, ServerHello
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "client_hello",
     "initial",
     "long_packet",
+    "peek",
     "retry",
     "server_hello",
     "short_packet",

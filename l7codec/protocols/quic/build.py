@@ -266,6 +266,9 @@ def _vector(data: bytes, size: int) -> bytes:
 
 # -- answers ------------------------------------------------------------------------------------------------------
 
+_AMPLIFIED: Final = 3
+"""How many times the bytes received may be sent to an address that has proved nothing (RFC 9000 section 8.1)."""
+
 _REFUSED: Final = 0x02
 _INVALID_TOKEN: Final = 0x0B
 _ERROR_CODES: Final = {Reason.TIMEOUT: 0x01}
@@ -280,6 +283,8 @@ def answer(request: Message, reason: Reason | RemoteProtocolError, text: str | N
     """
     kind = request.metadata.get("quic.packet_type")
     if request.side is not _CLIENT or request.missing or kind not in ("initial", "unknown"):
+        return None
+    if request.metadata.get("quic.opened") is False:  # no client's: a server would drop it
         return None
     try:
         header = long_header(request.raw)
@@ -296,12 +301,14 @@ def answer(request: Message, reason: Reason | RemoteProtocolError, text: str | N
     if reason is Reason.OVER_LIMIT and token and not header.token[1]:
         # Nothing here may draw a random id: this one is as hard to foretell as the token is.
         scid = hashlib.sha256(b"l7codec retry" + header.dcid + token).digest()[:8]
-        return retry(header.scid, scid, token, odcid=header.dcid, version=header.version).raw
+        raw = retry(header.scid, scid, token, odcid=header.dcid, version=header.version).raw
+        return raw if len(raw) <= _AMPLIFIED * request.size else None
     words = reason.reason if isinstance(reason, RemoteProtocolError) else text or reason.value
     code = _ERROR_CODES.get(reason, _REFUSED) if isinstance(reason, Reason) else 0x0A
     if reason is Reason.OVER_LIMIT and token:
         code, words = _INVALID_TOKEN, reason.value
-    frame = close_frame(code, words.encode("utf-8", "surrogateescape")[:200])
+    room = min(200, _AMPLIFIED * request.size - 100)  # an Initial's header, its tag, and the frame without words
+    frame = close_frame(code, words.encode("utf-8", "surrogateescape")[: max(room, 0)])
     key_id = request.metadata.get("quic.odcid")
     odcid = bytes.fromhex(key_id) if isinstance(key_id, str) else header.dcid
     return initial(

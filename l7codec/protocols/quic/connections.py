@@ -15,6 +15,7 @@ from typing import Final
 
 from ...message import Metadata, Side
 from .handshake import CryptoStream
+from .header import MAX_ID
 
 __all__ = ["Connection", "End", "Table", "Way", "reverse"]
 
@@ -173,6 +174,8 @@ class Table:
         self.held -= self._holding.pop(number, 0)
 
     def _count(self, length: int, change: int) -> None:
+        if length > MAX_ID:  # of a version that is not known; packets with a short header are not tried for so many
+            return
         count = self._lengths.get(length, 0) + change
         if count:
             self._lengths[length] = count

@@ -16,13 +16,17 @@ from .protection import Keys, unseal
 from .tls import CLIENT_HELLO, SERVER_HELLO, ClientHello, ServerHello
 from .versions import DRAFT_29, GREASE, V1, Version, version_of
 
-__all__ = ["KEYS", "Opened", "Opener"]
+__all__ = ["KEPT", "KEYS", "Opened", "Opener"]
 
 _CLIENT: Final = Side.CLIENT
 _SERVER: Final = Side.SERVER
 
 KEYS: Final = 1024
 """Directions whose keys are kept ready. Deriving them anew costs some microseconds; keeping them, some kilobytes."""
+
+KEPT: Final = 8192
+"""Bytes of a hello of which a connection keeps what it said; browsers send some 1,800. Stops a sender that leaves
+65,536 bytes of protocol names with each of thousands of connections."""
 
 _GREASED: Final = (version_of(V1), version_of(DRAFT_29))
 """As what versions Initials of a reserved version are really written."""
@@ -160,5 +164,6 @@ class Opener:
         else:
             raise BodyError("quic", 0, f"a handshake message of type {data[0]}, where a hello must come")
         metadata.update(said)
-        connection.said = {**connection.said, **said} if connection.said else said
+        if len(data) <= KEPT:
+            connection.said = {**connection.said, **said} if connection.said else said
         return error

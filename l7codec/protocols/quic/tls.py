@@ -64,6 +64,7 @@ _GROUPS: Final = {
 _VERSIONS: Final = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 _SHORT: Final = {0x0300: "s3", 0x0301: "10", 0x0302: "11", 0x0303: "12", 0x0304: "13"}
 
+_EXTENSION: Final = struct.Struct(">HH").unpack_from
 _ONE_NAME: Final = struct.Struct(">HBH").pack
 """The head of a list of one host name."""
 
@@ -112,32 +113,31 @@ def _numbers(data: bytes, start: int, end: int) -> list[int]:
     return [data[at] << 8 | data[at + 1] for at in range(start, end, 2)]
 
 
-def _extensions(data: bytes, position: int, end: int) -> tuple[list[int], dict[int, tuple[int, int]]]:
-    """Types in order, and where each extension's data stands. Raises BodyError, also where one comes twice."""
-    order: list[int] = []
+def _extensions(data: bytes, position: int, end: int) -> dict[int, tuple[int, int]]:
+    """Where each extension's data stands, in order. Raises BodyError, also where one comes twice."""
     places: dict[int, tuple[int, int]] = {}
     if position == end:
-        return order, places
+        return places
     position, stop = _block(data, position, end, 2)
-    while position < stop:
-        if position + 4 > stop:
-            raise _cut(position)
-        kind = data[position] << 8 | data[position + 1]
-        start = position + 4
-        position = start + (data[position + 2] << 8 | data[position + 3])
-        if position > stop:
-            raise _cut(start)
-        if kind in places:  # RFC 8446 section 4.2: there must not be more than one of a type
-            raise BodyError("quic", start, f"extension {kind} comes twice")
-        order.append(kind)
-        places[kind] = (start, position)
-    return order, places
+    try:
+        while position < stop:
+            kind, length = _EXTENSION(data, position)
+            start = position + 4
+            position = start + length
+            if kind in places:  # RFC 8446 section 4.2: there must not be more than one of a type
+                raise BodyError("quic", start, f"extension {kind} comes twice")
+            places[kind] = (start, position)
+    except struct.error:
+        raise _cut(position) from None
+    if position != stop:
+        raise _cut(stop)
+    return places
 
 
 class ClientHello:
     """A ClientHello (RFC 8446 section 4.1.2), read as far as asked for."""
 
-    __slots__ = ("ciphers_at", "data", "order", "places")
+    __slots__ = ("ciphers_at", "data", "places")
 
     def __init__(self, data: bytes) -> None:
         """Raises BodyError; offsets count from the message's first byte."""
@@ -157,7 +157,7 @@ class ClientHello:
             raise _cut(start) from None
         if position > end:
             raise _cut(start)
-        self.order, self.places = _extensions(data, position, end)
+        self.places = _extensions(data, position, end)
 
     @property
     def legacy_version(self) -> int:
@@ -268,7 +268,7 @@ class ClientHello:
         data, places = self.data, self.places
         start, end = self.ciphers_at
         ciphers = _hexes(data[start:end])
-        order = [kind for kind in map(_HEX, self.order) if kind not in _GREASE]
+        order = [kind for kind in map(_HEX, self.places) if kind not in _GREASE]
         hashed = sorted([kind for kind in order if kind not in ("0000", "0010")])
         place = self._vector(SIGNATURE_ALGORITHMS, 2)
         if place is not None:
@@ -291,7 +291,7 @@ class ClientHello:
             (
                 str(self.legacy_version),
                 _decimals(self.ciphers),
-                _decimals(self.order),
+                _decimals(list(self.places)),
                 _decimals(self.groups),
                 "" if formats is None else "-".join(map(str, self.data[formats[0] : formats[1]])),
             )
@@ -339,7 +339,7 @@ class ClientHello:
             "random": self.random,
             "session_id": self.session_id,
             "cipher_suites": self.ciphers,
-            "extensions": [(kind, self.data[slice(*self.places[kind])]) for kind in self.order],
+            "extensions": [(kind, self.data[slice(*self.places[kind])]) for kind in self.places],
             "server_name": self.server_name,
             "alpn": list(self.alpn or ()),
             "supported_versions": self.versions,
@@ -355,7 +355,7 @@ class ClientHello:
 class ServerHello:
     """A ServerHello, or a HelloRetryRequest (RFC 8446 sections 4.1.3, 4.1.4)."""
 
-    __slots__ = ("cipher", "data", "group", "legacy_version", "order", "places", "random", "session_id", "version")
+    __slots__ = ("cipher", "data", "group", "legacy_version", "places", "random", "session_id", "version")
 
     def __init__(self, data: bytes) -> None:
         """Raises BodyError; offsets count from the message's first byte."""
@@ -370,7 +370,7 @@ class ServerHello:
         if position + 3 > end:
             raise _cut(position)
         self.cipher = _u16(data, position)
-        self.order, self.places = _extensions(data, position + 3, end)
+        self.places = _extensions(data, position + 3, end)
         self.version = self._number(SUPPORTED_VERSIONS) or self.legacy_version
         self.group = self._number(KEY_SHARE)
 
@@ -399,7 +399,7 @@ class ServerHello:
             "random": self.random,
             "session_id": self.session_id,
             "cipher_suite": self.cipher,
-            "extensions": [(kind, self.data[slice(*self.places[kind])]) for kind in self.order],
+            "extensions": [(kind, self.data[slice(*self.places[kind])]) for kind in self.places],
             "selected_version": self.version,
             "selected_group": self.group,
             "hello_retry_request": self.retry,

@@ -31,6 +31,9 @@ FLAGS: Final = {
     0x2AB2: "grease_quic_bit",  # RFC 9287
 }
 IDS: Final = {0x00: "original_destination_connection_id", 0x0F: "initial_source_connection_id"}
+_SIZES: Final = {1: 0, 2: 1, 4: 2, 8: 3}
+"""What the first two bits of an integer of so many bytes are (RFC 9000 table 4)."""
+
 VERSIONS: Final = 0x11
 """version_information (RFC 9368): the version chosen, then those available."""
 
@@ -46,8 +49,16 @@ def read(data: bytes, position: int, end: int) -> list[tuple[int, bytes]]:
     try:
         while position < end:
             start = position
-            number, position = read_varint(data, position)
-            length, position = read_varint(data, position)
+            number = data[position]
+            if number < 0x40:  # one byte, as nearly all are
+                position += 1
+            else:
+                number, position = read_varint(data, position)
+            length = data[position]
+            if length < 0x40:
+                position += 1
+            else:
+                length, position = read_varint(data, position)
             if position + length > end:
                 raise IndexError
             if number in seen:  # section 7.4: a TRANSPORT_PARAMETER_ERROR
@@ -74,13 +85,10 @@ def describe(parameters: Iterable[tuple[int, bytes]], metadata: Metadata) -> Non
 
 
 def _integer(value: bytes, number: int) -> int:
-    try:
-        integer, end = read_varint(value, 0)
-    except IndexError:
-        end = -1
-    if end != len(value):
+    size = len(value)
+    if size not in _SIZES or value[0] >> 6 != _SIZES[size]:
         raise BodyError("quic", 0, f"transport parameter {number} is no number")
-    return integer
+    return int.from_bytes(value, "big") & ((1 << (size * 8 - 2)) - 1)
 
 
 def pack(parameters: Iterable[tuple[int, bytes | int]]) -> bytes:

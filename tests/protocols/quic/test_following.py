@@ -284,6 +284,24 @@ def test_unfinished_handshakes_are_bounded_together(monkeypatch: pytest.MonkeyPa
     assert "too many unfinished handshakes" in str(late.error)
 
 
+def test_what_a_connection_has_said_is_bounded() -> None:
+    codec = QuicCodec()
+    names = [f"{number}{'x' * 200}" for number in range(60)]
+    hello = quic.client_hello("a.example", names)
+    assert len(hello) > quic.initials.KEPT
+    for number, start in enumerate(range(0, len(hello), 1000)):
+        message = one(codec, quic.initial(ID, OURS, hello[start : start + 1000], offset=start, number=number))
+    assert message.metadata["tls.alpn"] == tuple(names)
+    assert codec.handshake(1) == {}
+
+
+def test_lengths_that_no_short_header_has_are_not_tried() -> None:
+    codec = QuicCodec()
+    for length in range(1, 256):
+        one(codec, b"\xc0\xde\xad\xbe\xef" + bytes([length]) + bytes([length]) * length + b"\0" + bytes(30))
+    assert len(codec._table.longest_first) <= 20
+
+
 def test_packets_are_not_kept_as_requests() -> None:
     observer = Datagrams(QuicCodec())
     observer.receive_datagram(quic.initial(ID, OURS, HELLO).raw, UP)

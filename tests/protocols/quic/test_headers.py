@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from l7codec import LocalProtocolError, Reason, RemoteProtocolError, Side, detect, encode
+from l7codec import LocalProtocolError, Reason, RemoteProtocolError, Side, detect, encode, strategies
 from l7codec.protocols import quic
 from l7codec.protocols.quic import QuicCodec
 from l7codec.protocols.quic.versions import name_of
+from l7codec.strategies import quic as packets
 
 from .observer import DOWN, UP, V1, V2, octets, one, types
 
@@ -299,6 +302,18 @@ def test_version_negotiation_to_who_speaks_another() -> None:
     assert answer(short) is None  # RFC 9000 section 6.1
 
 
+def test_an_answer_is_no_amplifier() -> None:
+    """RFC 9000 section 8.1: at most three times what came; and nothing to what no client has sent."""
+    small = quic.initial(ID, OTHER, b"x", offset=9, size=0)
+    for reason, text in ((Reason.DENIED, "w" * 500), (Reason.OVER_LIMIT, "t" * 20), (Reason.NO_ROUTE, None)):
+        data = QuicCodec.reply(small, reason, text)
+        assert data is not None
+        assert len(data) <= 3 * small.size
+    assert QuicCodec.reply(small, Reason.OVER_LIMIT, "t" * 500) is None
+    fake = one(QuicCodec(), quic.long_packet("initial", ID, OTHER, bytes(1100)))
+    assert QuicCodec.reply(fake, Reason.DENIED) is None
+
+
 def test_no_answer_where_none_is_due() -> None:
     assert QuicCodec.reply(None, Reason.DENIED) is None
     for request in (
@@ -331,3 +346,27 @@ def test_detection(data: bytes, found: str | None) -> None:
 
 def test_a_short_header_counts_on_a_known_port() -> None:
     assert detect(quic.short_packet(ID, PAYLOAD).raw, port=443, protocols=["quic"]) == "quic"
+
+
+# -- any datagram ----------------------------------------------------------------------------------------------------
+
+
+@given(st.sampled_from(Side).flatmap(packets.datagrams))
+def test_any_datagram_is_given_back(data: bytes) -> None:
+    messages = QuicCodec().decode_datagram(data, UP)
+    assert b"".join(map(encode, messages)) == data
+    assert all(message.error is None for message in messages)
+    assert types(messages).count("trailing") <= 1
+
+
+@given(st.sampled_from(Side).flatmap(packets.datagrams).flatmap(strategies.mutations), st.booleans())
+def test_a_damaged_datagram_is_given_back_or_refused(data: bytes, known: bool) -> None:
+    codec = QuicCodec()
+    if known:
+        codec.decode_datagram(quic.long_packet("handshake", ID, OTHER, PAYLOAD).raw, UP)
+    try:
+        messages = codec.decode_datagram(data, UP)
+    except RemoteProtocolError as error:
+        assert 0 <= error.offset <= len(data)
+    else:
+        assert b"".join(map(encode, messages)) == data

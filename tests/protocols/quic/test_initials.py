@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l7codec import MissingExtra, Reason, Side, strategies
+from l7codec import BodyError, MissingExtra, Reason, RemoteProtocolError, Side, strategies
 from l7codec.protocols import quic
 from l7codec.protocols.quic import ClientHello, QuicCodec, ServerHello, protection
 from l7codec.protocols.quic.frames import ERRORS, close_frame, crypto_frame, error_name, frames, skim
@@ -131,6 +131,33 @@ def test_packet_numbers_are_whole() -> None:
     message = one(codec, initial(b"x", 100, number=2**20 + 5, number_size=1))
     assert message.metadata["quic.packet_number"] == 2**20 + 5
     assert message.body["packet_number"] == 2**20 + 5
+
+
+def test_peek() -> None:
+    """One datagram, and nothing kept; the same as a codec reads."""
+    for version in (V1, V2, 0xFF00001D):
+        hello = quic.peek(initial(HELLO, version=version).raw)
+        assert hello is not None
+        assert (hello.server_name, hello.alpn) == ("orders.example", ("h3", "hq-29"))
+    shuffled = b"".join(crypto_frame(at, HELLO[at : at + 20]) for at in reversed(range(0, len(HELLO), 20)))
+    shuffled_hello = quic.peek(initial(frames=shuffled).raw)
+    assert shuffled_hello is not None
+    assert shuffled_hello.data == HELLO
+    for nothing in (
+        b"",
+        initial(HELLO[:50]).raw,
+        quic.short_packet(ID, bytes(40)).raw,
+        quic.long_packet("handshake", ID, OURS, bytes(40)).raw,
+        quic.long_packet("initial", ID, OURS, bytes(40)).raw,
+        quic.initial(b"short", OURS, HELLO).raw,
+        quic.version_negotiation(OURS, ID).raw,
+    ):
+        assert quic.peek(nothing) is None
+    with pytest.raises(RemoteProtocolError):
+        quic.peek(initial(HELLO).raw[:100])
+    for wrong in (initial(frames=b"\x08", size=60), initial(b"\2\0\0\1x"), initial(b"\1\xff\xff\xff")):
+        with pytest.raises(BodyError):
+            quic.peek(wrong.raw)
 
 
 # -- what is wrong --------------------------------------------------------------------------------------------------
