@@ -27,12 +27,13 @@ from ...pending import Pending
 from . import build, twitter
 from .describe import describe, describe_headers, describe_opaque, kind_of, text, unreadable
 from .edit import rewrite
-from .envelope import EXCEPTION, PROTOCOLS, REPLY, protocol_of, read_body
-from .frame import DEPTH, TRANSPORTS, open_frame, open_message
+from .envelope import EXCEPTION, PROTOCOLS, REPLY, Envelope, protocol_of, read_body
+from .frame import DEPTH, TRANSPORTS, Opened, open_frame, open_message
 from .header import Header
 from .scan import Scan, scan_of
 from .sniff import resync, sniff
 from .ttheader import TTHeader
+from .values import Fields, Struct
 
 __all__ = ["ThriftCodec"]
 
@@ -59,7 +60,9 @@ class ThriftCodec(Codec):
     """Thrift on one connection; see the package's docstring for what messages carry.
 
     `transport` and `protocol` are found out from the bytes, or forced. `old_binary` admits the binary protocol as it
-    was before it had versions: nothing marks it, so that it is taken only where it is asked for.
+    was before it had versions: nothing marks it, so that it is taken only where it is asked for. `check_bodies` reads
+    every body as it comes, which costs far more than framing, and puts what is wrong with it into the message's `error`:
+    bytes behind the message in its frame, which some servers take for another call, are found only so.
     """
 
     name = "thrift"
@@ -74,6 +77,7 @@ class ThriftCodec(Codec):
         transport: str | None = None,
         protocol: str | None = None,
         old_binary: bool = False,
+        check_bodies: bool = False,
     ) -> None:
         super().__init__(limits)
         if transport is not None and transport not in TRANSPORTS:
@@ -83,6 +87,7 @@ class ThriftCodec(Codec):
         self._transport = transport
         self._protocol = protocol
         self._old = old_binary or protocol == "old_binary"
+        self._check_bodies = check_bodies
         self._framed: bool | None = None if transport is None else transport != "unframed"
         self._scans: dict[Side, Scan | None] = dict.fromkeys(Side)
         self._upgrading = transport == "twitter"  # Finagle's headers have been asked for, or seen
@@ -175,7 +180,9 @@ class ThriftCodec(Codec):
 
     def decode_batch(self, side: Side, buffer: ReceiveBuffer) -> Sequence[Message]:
         """The plain frames that are there: calls and good replies in the strict binary or the compact protocol."""
-        if not self._framed or self._upgrading or self._protocol is not None or self._transport not in (None, "framed"):
+        if not self._framed or self._upgrading or self._check_bodies:
+            return ()
+        if self._protocol is not None or self._transport not in (None, "framed"):
             return ()
         data = buffer.data
         start = pos = buffer.position
@@ -306,6 +313,8 @@ class ThriftCodec(Codec):
             wrong = describe(metadata, opened.data, head, self.limits.depth) or wrong
             if head.name == twitter.UPGRADE:
                 self._upgrading = True
+            if self._check_bodies and wrong is None and hole is None:
+                wrong = _wrong_body(opened, head)
         if hole is not None:
             wrong = BodyError("thrift", hole, "bytes are missing from here on")
         return Message("thrift", kind, side, metadata, raw, id, 0, wrong)
@@ -338,10 +347,7 @@ class ThriftCodec(Codec):
         head = opened.head
         if head is None:
             return opened.data[opened.start :]
-        body, end = read_body(opened.data, head.start, head.protocol, DEPTH)
-        if end != len(opened.data):
-            raise BodyError("thrift", min(end, message.size), f"{len(opened.data) - end} bytes behind the message")
-        return body
+        return _read_whole(opened, head)
 
     @classmethod
     def rewrite(cls, message: Message, edits: Edits) -> bytes:
@@ -364,3 +370,20 @@ class ThriftCodec(Codec):
     def sniff(cls, data: bytes, side: Side) -> Verdict:
         """By the versions of the protocols and the marks of the transports; old binary messages have none."""
         return sniff(data)
+
+
+def _read_whole(opened: Opened, head: Envelope) -> Struct | Fields:
+    """The struct behind a message's head, with which the payload ends. Raises BodyError."""
+    body, end = read_body(opened.data, head.start, head.protocol, DEPTH)
+    if end != len(opened.data):
+        raise BodyError("thrift", end, f"{len(opened.data) - end} bytes behind the message")
+    return body
+
+
+def _wrong_body(opened: Opened, head: Envelope) -> BodyError | None:
+    """What reading the body raises, if anything."""
+    try:
+        _read_whole(opened, head)
+    except BodyError as error:
+        return error.with_traceback(None)
+    return None

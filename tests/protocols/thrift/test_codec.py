@@ -504,6 +504,16 @@ class TestAttacks:
         with pytest.raises(BodyError, match="23 bytes behind"):
             message.body  # noqa: B018
 
+    def test_bodies_are_checked_where_that_is_asked_for(self) -> None:
+        codec = ThriftCodec(check_bodies=True)
+        good, long, short, last = decode(
+            codec, framed(STRICT) + framed(STRICT + STRICT) + framed(STRICT[:-3]) + framed(STRICT)
+        )
+        assert "23 bytes behind" in str(long.error)
+        assert "ends inside" in str(short.error)
+        assert (good.error, last.error) == (None, None)
+        assert [m.kind for m in (good, long, short, last)] == [Kind.REQUEST] * 4
+
     def test_an_invented_name_for_each_call_is_not_remembered(self) -> None:
         codec = ThriftCodec()
         stream = Stream(codec, CLIENT)
