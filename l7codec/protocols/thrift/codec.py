@@ -61,7 +61,7 @@ class ThriftCodec(Codec):
 
     `transport` and `protocol` are found out from the bytes, or forced. `old_binary` admits the binary protocol as it
     was before it had versions: nothing marks it, so that it is taken only where it is asked for. `check_bodies` reads
-    every body as it comes, which costs far more than framing, and puts what is wrong with it into the message's `error`:
+    every body as it comes, which costs far more than framing, and puts what is wrong into the message's `error`:
     bytes behind the message in its frame, which some servers take for another call, are found only so.
     """
 

@@ -163,13 +163,15 @@ def describe_headers(
         pairs = twitter.contexts_of(header, side)
     if len(pairs) > limit:
         return BodyError("thrift", 0, f"{len(pairs)} headers are over the limit of {limit}")
+    repeated: dict[str, list[str]] = {}  # tuples that grow one by one would take the square of the time
     for name, value in pairs:
         key = f"header.{text(name)}"
-        before = metadata.get(key)
-        if before is None:
-            metadata[key] = text(value)
+        if key in metadata:
+            repeated.setdefault(key, [str(metadata[key])]).append(text(value))
         else:
-            metadata[key] = (*before, text(value)) if isinstance(before, tuple) else (str(before), text(value))
+            metadata[key] = text(value)
+    for key, values in repeated.items():
+        metadata[key] = tuple(values)
     return error
 
 

@@ -130,13 +130,16 @@ class Idl:
 
     # -- names to ids -------------------------------------------------------------------------------------------
 
-    def arguments(self, service: str, method: str, values: Mapping[Any, Any]) -> Struct:
-        """The arguments of a method as `thrift.call` takes them. Raises LocalProtocolError where they do not fit."""
-        return type_struct(self._method(service, method).arguments, values)
+    def arguments(self, service: str, method: str, values: Mapping[Any, Any], *, protocol: str = "binary") -> Struct:
+        """The arguments of a method as `thrift.call` takes them, for this protocol: JSON has binary in base64.
 
-    def result(self, service: str, method: str, values: Mapping[Any, Any]) -> Struct:
+        Raises LocalProtocolError where they do not fit.
+        """
+        return type_struct(self._method(service, method).arguments, values, protocol == "json")
+
+    def result(self, service: str, method: str, values: Mapping[Any, Any], *, protocol: str = "binary") -> Struct:
         """A result, `{"success": …}` or a declared exception by its name, as `thrift.reply` takes it."""
-        return type_struct(self._method(service, method).result, values)
+        return type_struct(self._method(service, method).result, values, protocol == "json")
 
     def edits(self, message: Message, edits: Edits) -> Edits:
         """`edits` for `encode`, in which the body may have names. Raises LocalProtocolError where they do not fit.
