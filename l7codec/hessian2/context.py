@@ -98,12 +98,20 @@ class Context:
 
     def string(self, position: int) -> tuple[str, int]:
         """A string in any form, and where it ends."""
-        units, position, last = self.piece(position)
-        if last:
-            end = position + units
-            text = self.text[position:end]
-            if end <= self.end and text.isascii():
+        tag = self.data[position]
+        if tag < 0x20:
+            start = position + 1
+            end = start + tag
+        elif 0x30 <= tag < 0x34:
+            start = position + 2
+            end = start + (tag - 0x30 << 8) + self.data[position + 1]
+        else:
+            start = end = 0
+        if start and end <= self.end:
+            text = self.text[start:end]
+            if text.isascii():
                 return text, end
+        units, position, last = self.piece(position)
         text, position = self.units(position, units)
         if last:
             return text, position
@@ -158,7 +166,11 @@ class Context:
         data = self.data
         text = self.text
         name, position = self.string(position)
-        count, position = self.count(position, "fields")
+        count = data[position] - 0x90
+        if 0 <= count < 0x30 and position + count < self.end:
+            position += 1
+        else:
+            count, position = self.count(position, "fields")
         fields = []
         for _ in range(count):
             size = data[position]

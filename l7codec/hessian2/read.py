@@ -207,22 +207,22 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
                 value = JavaLong((tag - 0xF8 << 8) + data[position + 1])
                 position += 2
         elif 0x60 <= tag < 0x70 or tag == 0x4F:
-            if tag == 0x4F:
-                index, after = context.integer(position + 1)
-            else:
-                index, after = tag - 0x60, position + 1
+            start = position
+            position += 1
+            index = tag - 0x60
+            if index < 0:
+                index, position = context.integer(position)
             if not 0 <= index < len(classes):
-                raise context.fail(position, f"class {index} of {len(classes)}")
-            position = after
+                raise context.fail(start, f"class {index} of {len(classes)}")
             held = new(JavaObject)
             held.definition = definition = classes[index]
             values: list[Any] = []
             held.values = values
             objects.append(held)
-            due = len(definition.fields)
+            due = 0
             # Most fields are short: they are read here, which saves most objects from becoming a Frame.
             append = values.append
-            while due:
+            for due in range(len(definition.fields), 0, -1):  # noqa: B007  how many are left is used behind the loop
                 tag = data[position]
                 if tag < 0x20:
                     end = position + 1 + tag
@@ -240,8 +240,8 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
                 else:
                     break
                 append(value)
-                due -= 1
             else:
+                due = 0
                 append = items.append
                 value = held
             if due:
