@@ -16,7 +16,10 @@ import sys
 import time
 from typing import Any
 
-ADMITTED = ("import", "compile", "exec", "marshal.", "object.", "code.", "gc.", "sys._getframe", "sys.excepthook")
+ADMITTED = (
+    *("import", "compile", "exec", "marshal.", "object.", "code.", "gc.", "sys._getframe", "sys.excepthook"),
+    "builtins.id",  # which object is the very same: what references in a graph are written by
+)
 armed = False
 
 

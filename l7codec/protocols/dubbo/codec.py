@@ -68,7 +68,7 @@ class DubboCodec(Codec):
         if have < HEADER_SIZE:
             if have > 1 and data[start + 1] != 0xBB:
                 raise buffer.fail(f"not Dubbo's magic, da bb: da {data[start + 1]:02x}", 1)
-            buffer.wait(max(have + 1, 2) if have < 2 else HEADER_SIZE, counted=have > 1)
+            buffer.wait(HEADER_SIZE if have > 1 else 2)  # not counted: without its length nothing can be
             return None
         magic, flags, status, id, length = HEADER.unpack_from(data, start)
         if magic != MAGIC:
@@ -93,10 +93,7 @@ class DubboCodec(Codec):
         else:
             metadata["dubbo.status"] = status
         message = Message("dubbo", kind, side, metadata, raw, id)
-        if hole is not None and hole < HEADER_SIZE:  # the header itself has gone missing
-            metadata.clear()
-            message.kind, message.id = Kind.ONEWAY, None
-        elif flags & EVENT:
+        if flags & EVENT:
             self._describe_event(message, flags, serialization, hole)
         else:
             try:
