@@ -41,7 +41,7 @@ def crc32c(data: bytes, crc: int = 0) -> int:
 
 @functools.lru_cache(maxsize=1)
 def _native() -> Callable[[bytes, int], int] | None:
-    """The package's function. It is loaded when the first checksum is wanted: it brings half of the standard library."""
+    """The package's function, loaded for the first checksum: it brings half of the standard library with it."""
     try:
         import crc32c as package
     except ImportError:

@@ -1,4 +1,4 @@
-"""Write `l7codec/protocols/kafka/schema_table.py` and `error_table.py` from the message files of Apache Kafka's releases.
+"""Write `schema_table.py` and `error_table.py` of `l7codec/protocols/kafka` from Apache Kafka's releases.
 
     python scripts/update_kafka_schemas.py kafka-clients-4.5.0.jar        # add what this release knows to the tables
     python scripts/update_kafka_schemas.py --fresh 3.9.jar … 4.4.jar      # make them anew, oldest release first

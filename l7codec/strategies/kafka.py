@@ -61,7 +61,7 @@ def bodies(key: int, version: int, response: bool) -> SearchStrategy[dict[str, A
 
 @st.composite
 def conversations(draw: DrawFn) -> list[Message]:
-    """Requests, and responses to some of them; before them, now and then, SASL tokens; among them what none asked for."""
+    """Requests, and responses to some; before them, now and then, SASL tokens; among them what none asked for."""
     said = draw(st.just([]) | _exchanges().map(list))
     waiting: list[Message] = []
     for _ in range(draw(st.integers(0, 6))):
@@ -87,7 +87,8 @@ def edits(message: Message) -> SearchStrategy[dict[str, Any]]:
         choices["body"] = st.binary(max_size=8)
         return st.fixed_dictionaries({}, optional=choices)
     key, version = message.metadata["kafka.api_key"], message.metadata["kafka.api_version"]
-    assert isinstance(key, int) and isinstance(version, int)
+    assert isinstance(key, int)
+    assert isinstance(version, int)
     topics = message.metadata.get("topics")
     if isinstance(topics, tuple) and API_NAMES[key] != "Envelope":
         choices["topics"] = st.lists(_texts, min_size=len(topics), max_size=len(topics)).map(tuple)
@@ -160,7 +161,9 @@ def _responses(draw: DrawFn) -> Message:
 @st.composite
 def _answers(draw: DrawFn, asked: Message) -> Message:
     key, version = asked.metadata["kafka.api_key"], asked.metadata["kafka.api_version"]
-    assert isinstance(key, int) and isinstance(version, int) and asked.id is not None
+    assert isinstance(key, int)
+    assert isinstance(version, int)
+    assert asked.id is not None
     return response(key, draw(bodies(key, version, True)), version=version, id=asked.id)
 
 

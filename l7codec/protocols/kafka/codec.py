@@ -190,7 +190,8 @@ class KafkaCodec(Codec):
                     if at > size + 4:
                         break
                     client = raw[14:at]
-                    self._client = client, client_id = client, str(client, "utf-8", "surrogateescape")
+                    client_id = str(client, "utf-8", "surrogateescape")
+                    self._client = client, client_id
                 metadata: Metadata = {
                     "method": plan.name,
                     "kafka.api_key": key,

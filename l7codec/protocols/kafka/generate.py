@@ -11,8 +11,8 @@ What is generated for a struct of an int16, an int32, a compact string and the t
     if t:…                              # tagged fields
     o={"error_code":a,"leader_id":b,"host":c}
 
-The position is not checked at every step: reading a number beyond the end raises, a slice beyond it is short, and at the
-end one comparison tells. Something wrong raises one of FAULTS, no more; `plain` then says what, and where.
+The position is not checked at every step: reading a number beyond the end raises, a slice beyond it is short, and at
+the end one comparison tells. Something wrong raises one of FAULTS, no more; `plain` then says what, and where.
 
 The generator has four outputs: `reader` (bodies, whole or with arrays of structs left for later), `walker` (what
 stands where: metadata and edits are read off it), `writer`. Everything it puts into source text comes from our own
@@ -725,7 +725,8 @@ def make_walker(
 ) -> Callable[..., Any]:
     """A function of `head` that goes through a struct as far as the visitor has something to do.
 
-    `before` and `after` are lines of code around it, `names` what they and the visitor's lines call: capital letters, or what has no digit behind one letter. With `header_tags` the tagged fields of a header come first.
+    `before` and `after` are lines of code around it; `names` what they and the visitor's lines call. With
+    `header_tags` the tagged fields of a header come first.
     """
     source = Source()
     walk = _Walk(source, SKIP, visitor)

@@ -108,12 +108,15 @@ class Struct:
 
     @property
     def names(self) -> list[str]:
+        """The fields' names, those of tagged ones last."""
         return [item.name for item in (*self.fields, *self.tags)]
 
     def fresh(self) -> dict[str, Any]:
+        """A struct of defaults."""
         return {item.name: item.fresh() for item in (*self.fields, *self.tags)}
 
     def is_default(self, value: dict[str, Any]) -> bool:
+        """Whether nothing in a struct says more than its absence would."""
         known = {item.name: item for item in (*self.fields, *self.tags)}
         return not value.get(TAGGED_FIELDS) and all(
             name in known and known[name].is_default(one) for name, one in value.items() if name != TAGGED_FIELDS

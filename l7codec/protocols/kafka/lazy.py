@@ -85,7 +85,7 @@ class Framed(Records):
 
 
 _MOST_SHAPES: Final = 64
-"""Shapes of one kind of element for which a loop is compiled; each takes some 0.2 ms. A sender could invent any number."""
+"""Shapes of one kind of element for which a loop is compiled, in some 0.2 ms each: a sender could invent any number."""
 _MOST_NUMBERS: Final = 24
 """Numbers in one array of an element that a compiled loop reads."""
 

@@ -2,8 +2,8 @@
 
 Most have an error code for everything that was asked about: one for each partition of each topic, or group, or
 resource. Clients look for theirs among them, so a response is built after the request: its lists are matched with the
-request's lists, and what names a thing there names it here. Where a request names nothing, and its API has no error code
-for the whole, the response is empty: a client that gets none waits.
+request's lists, and what names a thing there names it here. Where a request names nothing, and its API has no error
+code for the whole, the response is empty: a client that gets none waits.
 """
 
 from __future__ import annotations
@@ -165,6 +165,7 @@ def _list_for(item: Item, asked: Any) -> Iterable[Any]:
         return ()
     assert item.inner is not None
     best: Iterable[Any] = ()
+    lists = []
     most = 0
     wanted = set(item.inner.names)
     for name, value in asked.items():
@@ -172,12 +173,15 @@ def _list_for(item: Item, asked: Any) -> Iterable[Any]:
             continue
         if not hasattr(value, "__getitem__"):
             continue
+        lists.append(value)
         names = set(value[0]) if isinstance(value[0], Mapping) else {name}
         score = sum(1 for group in _SAME if group & names and group & wanted)
         score = 2 * score + (name == item.name)
         if score > most:
             most, best = score, value
-    return best if most > 1 else ()
+    if most > 1:
+        return best
+    return lists[0] if len(lists) == 1 else ()  # results without names: in the order of what was asked
 
 
 def _same(item: Item, asked: Any) -> Any:

@@ -102,7 +102,7 @@ class Api(NamedTuple):
         return 2 if version in self.flexible else 1
 
     def response_header(self, version: int) -> int:
-        """The response's header version: 1 where flexible, but 0 for ApiVersions, whose client may be older (KIP-511)."""
+        """The response's header version: 1 where flexible, but 0 for ApiVersions (KIP-511)."""
         return 1 if version in self.flexible and self.key != API_VERSIONS else 0
 
 

@@ -90,7 +90,7 @@ class _Response:
     def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
         if self.key == METADATA and len(path) > 2:  # a partition without a leader is no failure of the request
             return None
-        if item.name == "error_code" and not item.array:
+        if item.name.endswith("error_code") and item.type == "int16" and not item.array and item.tag is None:
             return "if {x} and not er:er={x}"
         if path == ("throttle_time_ms",):
             return 'if {x}:m["kafka.throttle_time_ms"]={x}'
