@@ -454,7 +454,7 @@ def test_the_way_back_after_a_gap() -> None:
 
 
 def test_importing_it_is_cheap() -> None:
-    """No peer, no extra, no table read: what a process pays is measured by `python -m benchmarks kafka.import`."""
+    """No peer, no extra, no table read: `python -m benchmarks.footprint` prints what a process pays."""
     script = (
         "import sys, tracemalloc; import l7codec; tracemalloc.start();"
         "from l7codec.protocols import kafka;"
