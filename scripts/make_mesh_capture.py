@@ -6,6 +6,7 @@
     redis-py, a raw socket ──▶ redis-server                                          captured
     AwesomeRPC client ──▶ AwesomeRPC server                                          captured
     http.client ──▶ http.server                                                      captured, and not ours to decode
+    librdkafka, aiokafka ──▶ relay ──▶ librdkafka's mock cluster                     captured: what the clients see
 
 redis-server does not take PROXY headers, so a relay made of this library takes them off.
 
@@ -17,6 +18,7 @@ function with `@scene`, a port in PORTS.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import contextlib
 import http.client
@@ -43,10 +45,11 @@ import awesome  # noqa: E402  a file beside the capture
 
 from l7codec import Side, Stream  # noqa: E402
 from l7codec.capture import read_packets  # noqa: E402
+from tests.interop.kafka_peers import mock_cluster, relay  # noqa: E402
 
 HOST = "127.0.0.1"
-PORTS = {"haproxy": 26601, "relay": 26602, "redis": 26603, "awesome": 26604, "http": 26605}
-CAPTURED = ("relay", "redis", "awesome", "http")
+PORTS = {"haproxy": 26601, "relay": 26602, "redis": 26603, "awesome": 26604, "http": 26605, "kafka": 26606}
+CAPTURED = ("relay", "redis", "awesome", "http", "kafka")
 
 HAPROXY = """
 global
@@ -300,6 +303,63 @@ def web(stage: Stage) -> None:
     connection.request("GET", "/orders/17")
     connection.getresponse().read()
     connection.close()
+
+
+@scene
+def kafka(stage: Stage) -> None:
+    """Two clients produce with every compression, in a transaction, and read all of it as a group."""
+    rows = [(None if index % 3 else f"order-{index}", f"{index} apples " * index) for index in range(8)]
+    with mock_cluster() as broker, relay(broker, PORTS["kafka"]) as between:
+        address = f"{HOST}:{PORTS['kafka']}"
+        noted = {"produced": {}, "consumed": {}}
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+            noted["produced"][f"orders-{codec}"] = rows
+        _librdkafka(address, noted)
+        noted["produced"]["payments"] = [("card", "17 EUR")]
+        asyncio.run(_aiokafka(address, noted))
+        time.sleep(0.2)
+        for connection in between.connections:
+            stage.begin(connection.port, "kafka", "kafka", "kafka")
+        stage.record[between.connections[0].port] |= noted
+
+
+def _librdkafka(address: str, noted: dict[str, Any]) -> None:
+    from confluent_kafka import Consumer, Producer
+
+    for topic, rows in noted["produced"].items():
+        packed = {"compression.type": topic.removeprefix("orders-"), "linger.ms": 20}
+        producer = Producer({"bootstrap.servers": address, "client.id": "shop", **packed})
+        for key, value in rows:
+            producer.produce(topic, value, key, headers=[("scene", b"kafka")], partition=0)
+        assert producer.flush(20) == 0
+    settings = {"group.id": "packers", "auto.offset.reset": "earliest", "client.id": "packer"}
+    consumer = Consumer({"bootstrap.servers": address, **settings})
+    consumer.subscribe(list(noted["produced"]))
+    left = sum(map(len, noted["produced"].values()))
+    while left:
+        for message in consumer.consume(left, 20):
+            rows = noted["consumed"].setdefault(message.topic(), [])
+            rows.append((message.key() and message.key().decode(), message.value().decode()))
+            left -= 1
+    consumer.commit(asynchronous=False)
+    consumer.close()
+
+
+async def _aiokafka(address: str, noted: dict[str, Any]) -> None:
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+    producer = AIOKafkaProducer(bootstrap_servers=address, transactional_id="till-1", client_id="till")
+    await producer.start()
+    async with producer.transaction():
+        for key, value in noted["produced"]["payments"]:
+            await producer.send_and_wait("payments", value.encode(), key.encode(), partition=0)
+    await producer.stop()
+    settings = {"group_id": "bookkeeping", "auto_offset_reset": "earliest", "client_id": "books"}
+    consumer = AIOKafkaConsumer("payments", bootstrap_servers=address, **settings)
+    await consumer.start()
+    one = await asyncio.wait_for(consumer.getone(), 20)
+    noted["consumed"]["payments"] = [(one.key.decode(), one.value.decode())]
+    await consumer.stop()
 
 
 # -- servers ----------------------------------------------------------------------------------------------------------

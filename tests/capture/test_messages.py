@@ -136,6 +136,37 @@ def test_a_declared_protocol_is_paired_by_id_out_of_order(mesh):
     assert [message.request.id for message in got] == [message.id for message in got] == [4, 3, 2, 1]
 
 
+def test_kafka_records_are_what_was_produced_and_consumed(mesh):
+    """Of librdkafka and aiokafka, every compression: Produce requests as they were sent, Fetch responses as read."""
+    records, _ = mesh
+    [noted] = [entry for entry in said().values() if "produced" in entry]
+    kafka = [entry.message for entries in records.values() for entry in entries if entry.message.protocol == "kafka"]
+    assert {message.error for message in kafka} == {None}
+    assert all(message.request is not None for message in kafka if message.side is Side.SERVER)
+    for method, side, topics, partitions, expected in (
+        ("Produce", Side.CLIENT, "topic_data", "partition_data", noted["produced"]),
+        ("Fetch", Side.SERVER, "responses", "partitions", noted["consumed"]),
+    ):
+        found = defaultdict(list)
+        for message in kafka:
+            if message.side is side and message.metadata["method"] == method:
+                for topic in message.body[topics]:
+                    for partition in topic[partitions]:
+                        found[name(topic, kafka)] += [(one.key, one.value) for one in partition["records"] or ()]
+        assert {topic: rows for topic, rows in found.items() if rows} == {
+            topic: [(key and key.encode(), value.encode()) for key, value in rows] for topic, rows in expected.items()
+        }
+    assert {message.metadata["client_id"] for message in kafka if "client_id" in message.metadata} >= {"shop", "packer"}
+
+
+def name(topic, kafka) -> str:
+    """A topic's name; where a Fetch has its id alone, the one that Metadata responses gave it."""
+    if topic.get("topic") or topic.get("name"):
+        return topic.get("topic") or topic["name"]
+    known = [message.body["topics"] for message in kafka if message.side is Side.SERVER and "topics" in message.body]
+    return next(one["name"] for topics in known for one in topics if one.get("topic_id") == topic["topic_id"])
+
+
 def test_the_mesh_adds_up(mesh):
     records, summary = mesh
     notes = said().values()
@@ -513,5 +544,5 @@ def test_a_syn_with_data_begins_a_conversation():
 
 def test_web_and_rpc_ports_are_those_of_the_script():
     ports = {entry["server"] for entry in said().values()}
-    assert ports == {"relay", "redis", "awesome", "http"}
+    assert ports == {"relay", "redis", "awesome", "http", "kafka"}
     assert (RPC, WEB) == (26604, 26605)

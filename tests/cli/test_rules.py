@@ -15,7 +15,9 @@ import yaml
 
 import routing
 from l7codec.cli.options import DIALECTS
-from tests.capture.mesh import AWESOME, MESH, arguments, said
+from tests.capture.mesh import AWESOME, arguments, first_scenes, said
+
+MESH = first_scenes()
 
 NEW = """\
 routes:

@@ -1,4 +1,4 @@
-"""Real Kafka peers: librdkafka's mock cluster, and a relay before a broker that keeps every byte.
+"""Real Kafka peers: librdkafka's mock cluster, and a relay before a broker, which keeps every byte.
 
 The mock cluster lives inside a confluent-kafka client and listens on the loopback interface; other clients may use it,
 too. Brokers tell clients their addresses, and clients then go there directly: so the relay puts its own port in the
@@ -20,9 +20,10 @@ _PATIENCE = 20.0
 
 
 class Connection:
-    """What went over one connection: `turns`, in order, each what one side wrote."""
+    """What went over one connection: `turns`, in order, each what one side wrote. `port` is the client's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.turns: list[tuple[Side, bytes]] = []
 
     def said(self, side: Side) -> bytes:
@@ -33,12 +34,12 @@ class Connection:
 class Relay:
     """Listens on `port`, passes everything on to the broker at `target`, and remembers it."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, port: int = 0) -> None:
         self.target = target
         self.connections: list[Connection] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((HOST, 0))
+        self._listener = socket.create_server((HOST, port))
         self.port: int = self._listener.getsockname()[1]
         host = HOST.encode()
         plain, compact = struct.pack(">h", len(host)) + host, bytes((len(host) + 1,)) + host
@@ -55,11 +56,11 @@ class Relay:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # closed
             while True:
-                client, _ = self._listener.accept()
+                client, address = self._listener.accept()
                 server = socket.create_connection((HOST, self.target), _PATIENCE)
                 server.settimeout(None)
                 self._sockets += (client, server)
-                connection = Connection()
+                connection = Connection(address[1])
                 self.connections.append(connection)
                 self._run(self._copy, connection, Side.CLIENT, client, server)
                 self._run(self._copy, connection, Side.SERVER, server, client)
@@ -100,9 +101,9 @@ def _whole_frames(data: bytes) -> tuple[bytes, bytes]:
 
 
 @contextlib.contextmanager
-def relay(target: int) -> Iterator[Relay]:
-    """A relay before the broker on this port."""
-    running = Relay(target)
+def relay(target: int, port: int = 0) -> Iterator[Relay]:
+    """A relay before the broker on port `target`; on any free port, or on this one."""
+    running = Relay(target, port)
     try:
         yield running
     finally:

@@ -184,7 +184,7 @@ class Batch:
         return map(as_record, self.rows())
 
     def rows(self) -> Iterator[Row]:
-        """The same as plain tuples, `(key, value, headers, timestamp, offset)`: a fifth faster."""
+        """The same as plain tuples, `(key, value, headers, timestamp, offset)`, which is faster."""
         return self.open(self._limit)[0]
 
     def open(self, limit: int) -> tuple[Iterator[Row], int]:
