@@ -28,7 +28,8 @@ from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from .layout import FORMATS, SIZES, TAGGED_FIELDS, Item, Struct
-from .lazy import Array, Framed, Shapes
+from .lazy import Array, Shapes
+from .lazy import Records as Framed
 from .plain import MAX_STRING, varint, write_tags
 from .records import Records
 

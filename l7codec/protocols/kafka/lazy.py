@@ -6,11 +6,11 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from . import records
 from .layout import FORMATS, SIZES, Struct
-from .records import Records
 from .records.batch import DECOMPRESSED
 
-__all__ = ["Array", "Shapes"]
+__all__ = ["Array", "Records", "Shapes"]
 
 
 class Array(Sequence[Any]):
@@ -57,8 +57,8 @@ class Array(Sequence[Any]):
         return list, (self._all(),)  # the reader is generated: it does not travel
 
 
-class Framed(Records):
-    """Records that stand in a message: their bytes are cut out when somebody wants them. A router never does."""
+class Records(records.Records):
+    """Records where they stand in a message: their bytes are cut out when somebody wants them. A router never does."""
 
     __slots__ = ("_from", "_message", "_to", "_whole")
 

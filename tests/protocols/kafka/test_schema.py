@@ -159,7 +159,7 @@ def test_a_field_that_a_release_adds_is_taken_up(tmp_path: Path) -> None:
     (line,) = (line for line in lines if line.startswith('    12: "'))
     assert "Heartbeat 0-5 4+ |" in line
     assert "; mood int8 5+ =-1 ~ |" in line
-    assert "group_instance_id string 3+ ? =null" in line
+    assert "instance_id string 3+ ? =null" in line
     assert script("--check", str(release)).returncode == 1
 
 
