@@ -192,6 +192,21 @@ def test_a_declared_protocol_is_decoded_when_it_is_given(run):
     assert {row["protocol"] for row in rows(known)} == {"proxy", "redis", "awesome", "kafka"}
 
 
+def test_kafka_bodies_show_their_records(run):
+    done = run("decode", "--json", "--body", "--filter", "method=Produce", "--filter", "kind=request", MESH)
+    found = [
+        record
+        for row in rows(done)
+        for topic in row["body"]["topic_data"]
+        for partition in topic["partition_data"]
+        for batch in partition["records"]["batches"]
+        for record in batch["records"]
+    ]
+    [noted] = [entry["produced"] for entry in said().values() if "produced" in entry]
+    values = [base64.b64decode(record["value"]["$bytes"]).decode() for record in found]
+    assert sorted(values) == sorted(value for sent in noted.values() for _, value in sent)
+
+
 # -- jobs -------------------------------------------------------------------------------------------------------------
 
 
