@@ -119,7 +119,6 @@ class KafkaCodec(Codec):
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
         self._session = Session()
-        self._client: tuple[bytes, str] = (b"", "")  # the client id seen last: a connection has one
 
     # -- framing ------------------------------------------------------------------------------------------------
 
@@ -174,7 +173,9 @@ class KafkaCodec(Codec):
         messages: list[Message] = []
         append = messages.append
         start = position
-        client, client_id = self._client
+        described: _Plan | None = None
+        client = b""
+        head: Metadata = {}
         while position <= last and len(messages) < _BATCH:
             size, key, version, id, length = _HEAD(data, position)
             plan = known.get(key << 16 | version)
@@ -183,25 +184,15 @@ class KafkaCodec(Codec):
             raw = data[position : position + 4 + size]
             if len(raw) != size + 4:
                 break
-            at = 14
-            if length > 0:
-                at += length
-                if raw[14:at] != client:
-                    if at > size + 4:
-                        break
-                    client = raw[14:at]
-                    client_id = str(client, "utf-8", "surrogateescape")
-                    self._client = client, client_id
-                metadata: Metadata = {
-                    "method": plan.name,
-                    "kafka.api_key": key,
-                    "kafka.api_version": version,
-                    "client_id": client_id,
-                }
-            elif length < -1:
-                break
-            else:
-                metadata = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
+            at = 14 + length if length > 0 else 14
+            if plan is not described or raw[12:at] != client:  # else all of this is as in the message before
+                if length < -1 or at > size + 4:
+                    break
+                described, client = plan, raw[12:at]
+                head = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
+                if length > 0:
+                    head["client_id"] = str(raw[14:at], "utf-8", "surrogateescape")
+            metadata = head.copy()
             try:
                 if plan.skim(raw, at, metadata, values) is not None:
                     break

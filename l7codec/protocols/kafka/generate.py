@@ -578,6 +578,13 @@ class _Walk:
 
     def tags(self, fields: Struct, mode: str, path: tuple[str, ...], values: list[tuple[str, str]]) -> str | None:
         source = self.source
+        if mode == SKIP and not fields.tags:
+            source.flush()
+            at, behind = _plus("p", source.ahead), source.ahead + 1
+            skip = source.bind("G", _skip_tags)
+            source.line(f"if d[{at}]:p={skip}(d,{_plus('p', behind)},d[{at}])" + (f"-{behind}" if behind else ""))
+            source.ahead += 1
+            return None
         count = source.new("t")
         source.fixed("B", count)
         source.settle()
@@ -594,10 +601,7 @@ class _Walk:
         if unknown is not None:
             source.line(f"{unknown}=None")
         if not known:
-            if unknown is None:
-                source.line(f"if {count}:p={source.bind('G', _skip_tags)}(d,p,{count})")
-            else:
-                source.line(f"if {count}:{unknown},p={source.bind('G', _read_tags)}(d,p,{count})")
+            source.line(f"if {count}:{unknown},p={source.bind('G', _read_tags)}(d,p,{count})")
             return unknown
         source.line(f"if {count}:")
         source.indent += 1

@@ -109,14 +109,13 @@ _TUPLES: Final = (
 
 def _store(lists: list[str]) -> str:
     """Code that puts collected lists into the metadata."""
-    lines = ["r=None"]
+    lines = []
     for variable, key, made in _TUPLES:
-        if variable not in lists:
-            continue
-        lines.append(f"if {variable}:")
-        lines.append(f" if len({variable})>L:r='{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
-        lines.append(f' else:m["{key}"]={made}')
-    return "\n".join(lines) + "\nreturn r\n"
+        if variable in lists:
+            lines.append(f"if {variable}:")
+            lines.append(f' if len({variable})<=L:m["{key}"]={made}')
+            lines.append(f" else:return'{{}} {key} are over the limit of {{}}'.format(len({variable}),L)")
+    return "\n".join(lines) + "\n"
 
 
 _COORDINATOR: Final = """\
@@ -162,7 +161,7 @@ def _skim(key: int, version: int, response: bool, visitor: _Request | _Response,
         after += 'if len(gr)==1:m["group"]=gr[0]\n'
     if "tx" in lists:
         after += 'if len(tx)==1:m["kafka.transactional_id"]=tx[0]\n'
-    after += _store(lists) if lists else "return\n"
+    after += _store(lists)
     return make_walker(fields, visitor, "d,p,m,L", "\n".join(before), after, header, _NAMES)
 
 
