@@ -5,6 +5,7 @@ aiokafka's reader is compiled (Cython), ours and the others' are Python. Each gi
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -56,9 +57,12 @@ def _sum(data: bytes) -> Callable[[], object]:
 def _reading(raw: bytes) -> dict[str, Callable[[], object]]:
     peers: dict[str, Callable[[], object]] = {}
     if _installed("kafka"):
+        from kafka.errors import UnsupportedCodecError
         from kafka.record import MemoryRecords as KafkaPython
 
-        peers["kafka-python"] = _through(KafkaPython, raw)
+        with contextlib.suppress(UnsupportedCodecError):  # it wants a package for each compression
+            _through(KafkaPython, raw)()
+            peers["kafka-python"] = _through(KafkaPython, raw)
     if _installed("aiokafka"):
         from aiokafka.record.memory_records import MemoryRecords as Aiokafka
 

@@ -3,6 +3,8 @@
 In Markdown, fenced blocks of `python` run in order, in one namespace a page: those with `>>>` as doctests, others as
 they are. Blocks of `console` are commands behind `$`, and what they print; those that begin with `python` or `printf`
 are run. Blocks of `text` are only shown.
+
+`python -m tests.test_docs` puts what the commands print now into the pages, where it differs.
 """
 
 from __future__ import annotations
@@ -100,11 +102,15 @@ COMMANDS_ON_PAGES = [
 ]
 
 
-@pytest.mark.parametrize(("command", "output"), COMMANDS_ON_PAGES)
-def test_commands_on_pages(command: str, output: str) -> None:
+def run(command: str) -> subprocess.CompletedProcess[str]:
     shell = re.sub(r"(?<!\S)(?<!-m )l7codec(?=\s)", "python -m l7codec", command)
     shell = re.sub(r"(?<!\S)python(?=\s)", shlex.quote(sys.executable), shell)
-    done = subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["bash", "-c", shell], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(("command", "output"), COMMANDS_ON_PAGES)
+def test_commands_on_pages(command: str, output: str) -> None:
+    done = run(command)
     assert doctest.OutputChecker().check_output(output, done.stdout, OPTIONS), done.stdout + done.stderr
 
 
@@ -145,3 +151,20 @@ def test_every_page_is_reached() -> None:
                 if line and not line.startswith(":"):
                     listed.add((page.parent / f"{line}.md").resolve())
     assert {page for page in PAGES if docs in page.parents and "changes.d" not in page.parts} <= listed
+
+
+def renew() -> None:
+    """Put what the commands print now into the pages."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for command, output in console(page):
+            if command.startswith(COMMANDS) and output:
+                done = run(command)
+                if not doctest.OutputChecker().check_output(output, done.stdout, OPTIONS):
+                    print(f"{page.relative_to(ROOT)}: {command}\n{done.stderr}", end="")
+                    text = text.replace(f"$ {command}\n{output}", f"$ {command}\n{done.stdout}")
+        page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()

@@ -48,6 +48,8 @@ def describe(metadata: Mapping[str, Any], protocol: str = "") -> str:
         words.append(shown(service) + ("." + shown(method) if method is not None else ""))
     elif method is not None:
         words.append(shown(method))
+    if protocol == "dubbo":
+        words += [shown(metadata[name]) for name in ("version", "group") if words and name in metadata]
     words += [shown(metadata[name], 120) for name in ("keys", "topics", "redis.channels") if name in metadata]
     if protocol == "proxy":
         words += _preface(metadata)

@@ -15,6 +15,8 @@ def test_every_conversation_gets_a_line(run):
     assert "proxy + redis" in lines[0]
     assert sum("http/1 (not decoded)" in line for line in lines) == 1
     assert done.stderr.startswith(f"{len(said())} conversations: ")
+    relayed = sum(entry["server"] == "relay" for entry in said().values())
+    assert f" proxy + redis {relayed}," in done.stderr
 
 
 def test_as_json(run):
@@ -23,7 +25,9 @@ def test_as_json(run):
     for port, entry in said().items():
         if entry["server"] != "relay":
             assert (found[port]["protocol"] or found[port]["foreign"]) == entry["protocol"]
-    assert sum(row["preface"] == "proxy" for row in found.values()) == 7
+    assert sum(row["preface"] == "proxy" for row in found.values()) == sum(
+        entry["server"] == "relay" for entry in said().values()
+    )
 
 
 def test_what_cannot_be_read(run, tmp_path):
@@ -38,7 +42,7 @@ def test_what_cannot_be_read(run, tmp_path):
 
 def test_the_list_of_protocols(run):
     names = [line.split()[0] for line in run("protocols").stdout.splitlines()]
-    assert {"proxy", "redis"} <= set(names)
+    assert {"dubbo", "kafka", "proxy", "quic", "redis", "thrift"} <= set(names)
     assert names == sorted(names)
     more = run("protocols", "--codec", AWESOME, "--json").stdout
     assert {row["name"]: row["over"] for row in map(json.loads, more.splitlines())}["awesome"] == "a stream"
