@@ -112,12 +112,14 @@ class Conversation:
 
         Pending requests are opened and settled as if the bytes had been received. A request sent with edits is still
         the `request` of its response. Raises LocalProtocolError where it cannot be written, or where the protocol
-        answers in order and an earlier request is still unanswered; LimitExceeded when too many requests are pending.
+        answers in order and an earlier request is still unanswered, or where that side has begun a message that has
+        been received in part; LimitExceeded when too many requests are pending.
         """
         codec = self.stream(message.side).codec
         if message.protocol != codec.name:
             raise LocalProtocolError(codec.name, 0, f"a {message.protocol} message cannot go here")
         self.stream(message.side.other)._drain()
+        self._check_place(message.side)
         if message.kind is Kind.RESPONSE and message.request is not None:
             self._check_turn(message.request)
         data = codec.encode(message, edits)
@@ -142,6 +144,7 @@ class Conversation:
         data = self._codec.reply(request, reason, text)
         if data is not None and request is not None:
             self.stream(request.side)._drain()
+            self._check_place(request.side.other)
             self._check_turn(request)
             self._codec.pair(_decode(self._codec, data, request.side.other), self._pending)
         return data
@@ -149,6 +152,14 @@ class Conversation:
     def forget(self, request: Message) -> bool:
         """Wait no longer for an answer to `request`, which was never forwarded; False if it was not pending."""
         return self._pending.close(request)
+
+    def _check_place(self, side: Side) -> None:
+        """Refuse to write into a message of which a part has been received: it would break that, and its decoding."""
+        stream = self.stream(side)
+        stream._drain()
+        if stream.error is None and not stream.at_boundary:
+            reason = f"this would go into the middle of a message that the {side} has begun"
+            raise LocalProtocolError(stream.codec.name, 0, reason)
 
     def _check_turn(self, request: Message) -> None:
         if not self._pending.is_next(request):

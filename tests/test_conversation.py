@@ -456,3 +456,21 @@ def test_a_codec_serves_one_connection() -> None:
     codec = Parley()
     conversation = Conversation(codec)
     assert codec.pending is conversation.pending
+
+
+def test_nothing_is_written_into_a_message_that_has_begun() -> None:
+    """It would break that message on the wire, and the scan that is halfway through it."""
+    reply = b"*30\r\n" + b"$1\r\na\r\n" * 30
+    (ping,) = l7codec.decode("redis", b"*1\r\n$4\r\nPING\r\n")
+    conversation = Conversation("redis")
+    (asked,) = conversation.client.receive_data(ping.raw)
+    assert list(conversation.server.receive_data(reply[:100])) == []
+    with pytest.raises(LocalProtocolError, match="into the middle"):
+        conversation.reply(asked, l7codec.Reason.TIMEOUT)
+    assert list(conversation.client.receive_data(reply[:100])) == []
+    with pytest.raises(LocalProtocolError, match="into the middle"):
+        conversation.send(ping, {"method": "ECHO"})
+    (answer,) = conversation.server.receive_data(reply[100:])
+    assert answer.raw == reply and answer.request is asked
+    (command,) = conversation.client.receive_data(reply[100:])
+    assert command.raw == reply

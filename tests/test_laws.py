@@ -79,6 +79,17 @@ def test_chunk_invariant_in_a_conversation(protocol: str, data: st.DataObject) -
     laws.conversation_invariant(protocol, spoken, pieces)
 
 
+def test_resp3_begins_behind_what_is_paired_as_resp2() -> None:
+    """The client's error hides what it asked; the map, the first sign of RESP3, comes while the array is undrawn."""
+    spoken = [
+        (Side.CLIENT, b"\x002\r\n$11\r\nUNSUBSCRIBE\r\n$1\r\na\r\n"),
+        (Side.CLIENT, b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"),
+        (Side.SERVER, b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n"),
+        (Side.SERVER, b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"),
+    ]
+    laws.conversation_invariant("redis", spoken, spoken)
+
+
 @every_stream
 @given(data=st.data())
 def test_conversations_are_paired(protocol: str, data: st.DataObject) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from l7codec import Kind, LimitExceeded, Message, Side
 from l7codec.pending import Pending
@@ -343,3 +345,82 @@ def test_the_oldest_of_one_id_are_dropped() -> None:
     assert answers[0] is None
     assert answers[1] is asked[1]
     assert answers[2] is asked[2]
+
+
+# -- against a list -------------------------------------------------------------------------------------------------
+
+IDS = st.sampled_from((None, 0, 0, 1, 2))
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("open", "open", "settle", "close")), st.sampled_from(Side), IDS), max_size=40
+)
+
+
+def oldest(waiting: list[Message], side: Side, id: int | None) -> Message | None:
+    return next((one for one in waiting if one.side is side and one.id == id), None)
+
+
+def remove(waiting: list[Message], request: Message) -> None:
+    waiting[:] = [one for one in waiting if one is not request]
+
+
+@given(STEPS)
+def test_the_oldest_of_an_id_is_answered(steps: list[tuple[str, Side, int | None]]) -> None:
+    pending = Pending(100)
+    waiting: list[Message] = []
+    for step, side, id in steps:
+        request = oldest(waiting, side, id)
+        if step == "open":
+            waiting.append(ask(id, side))
+            pending.open(waiting[-1])
+        elif step == "settle":
+            assert pending.settle(answer(id, side.other)) is request
+            if request is not None:
+                remove(waiting, request)
+        else:
+            last = next((one for one in reversed(waiting) if one.side is side and one.id == id), ask(id, side))
+            assert pending.close(last) is any(one is last for one in waiting)
+            remove(waiting, last)
+        assert len(pending) == len(waiting)
+        assert {id_of(one) for one in pending} == {id_of(one) for one in waiting}
+
+
+@given(st.lists(st.sampled_from(("open", "settle")), max_size=40), st.integers(1, 4), st.sampled_from((None, 0)))
+def test_what_is_dropped_keeps_its_place(steps: list[str], limit: int, id: int | None) -> None:
+    pending = Pending(limit, drop_oldest=True)
+    waiting: list[tuple[Message, bool]] = []  # and whether it is kept
+    for step in steps:
+        if step == "open":
+            kept = [place for place, (_, keeps) in enumerate(waiting) if keeps]
+            if len(kept) == limit:
+                waiting[kept[0]] = waiting[kept[0]][0], False
+            waiting.append((ask(id), True))
+            pending.open(waiting[-1][0])
+        else:
+            request, keeps = waiting.pop(0) if waiting else (None, False)
+            assert pending.settle(answer(id)) is (request if keeps else None)
+        assert len(pending) == sum(keeps for _, keeps in waiting) <= limit
+
+
+@given(STEPS, STEPS)
+def test_behind_a_loss_nothing_is_paired_in_order(
+    before: list[tuple[str, Side, int | None]], after: list[tuple[str, Side, int | None]]
+) -> None:
+    """And of what has an id, nobody is answered but the oldest of it."""
+    pending = Pending(100)
+    waiting = []
+    for _, side, id in before:
+        waiting.append(ask(id, side))
+        pending.open(waiting[-1])
+    pending.lose_order(Side.SERVER)
+    kept = list(pending)
+    assert all(one.id is not None and any(one is other for other in waiting) for one in kept)
+    for _, side, id in after:
+        found = pending.settle(answer(id, side.other))
+        assert found is oldest(kept, side, id)
+        if found is not None:
+            remove(kept, found)
+    assert len(pending) == len(kept)
+
+
+def id_of(message: Message) -> int:
+    return id(message)

@@ -22,9 +22,19 @@ def messages(codec: type[HeaderCodec], side: Side) -> SearchStrategy[Message]:
 
 @st.composite
 def _message(draw: DrawFn, codec: type[HeaderCodec], side: Side) -> Message:
-    header = bytearray(
-        draw(st.one_of(st.just(bytes(codec._size)), st.binary(min_size=codec._size, max_size=codec._size)))
-    )
+    drawn = draw(st.one_of(st.just(bytes(codec._size)), st.binary(min_size=codec._size, max_size=codec._size)))
+    kind = draw(st.sampled_from(sorted(codec.kind))) if isinstance(codec.kind, dict) else None
+    payload = draw(st.binary(max_size=40))
+    # Where a field has a value that does not suit, all of them are 0: to filter would leave too few messages.
+    message = _build(codec, side, drawn, kind, payload) or _build(codec, side, bytes(codec._size), kind, payload)
+    assume(message is not None)
+    assert message is not None
+    return message
+
+
+def _build(codec: type[HeaderCodec], side: Side, drawn: bytes, kind: int | None, payload: bytes) -> Message | None:
+    """The message with this header but for its constants, kind and length; None where it is not a good one."""
+    header = bytearray(drawn)
     offset = 0
     for field in codec.header.subcons:
         constant = field.subcon if isinstance(field, construct.Renamed) else field
@@ -34,12 +44,9 @@ def _message(draw: DrawFn, codec: type[HeaderCodec], side: Side) -> Message:
         offset += field.sizeof()
     fixed = bytes(header)
     try:
-        if isinstance(codec.kind, dict):
-            fixed = codec._set(fixed, "kind", draw(st.sampled_from(sorted(codec.kind))))
-        raw = codec._join(fixed, draw(st.binary(max_size=40)))
-        message = codec().decode(side, ReceiveBuffer(codec.name, raw))
-    except ProtocolError:  # a field that not every value suits
-        message = None
-    assume(message is not None and message.error is None)
-    assert message is not None
-    return message
+        if kind is not None:
+            fixed = codec._set(fixed, "kind", kind)
+        message = codec().decode(side, ReceiveBuffer(codec.name, codec._join(fixed, payload)))
+    except ProtocolError:
+        return None
+    return message if message is not None and message.error is None else None

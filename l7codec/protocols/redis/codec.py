@@ -193,6 +193,7 @@ class RedisCodec(Codec):
                 continue
             part = ReceiveBuffer("redis", data)
             part.position = position
+            resp = session.resp
             try:
                 message = self.decode(side, part)
             except RemoteProtocolError:  # raised again when `decode` comes to it
@@ -201,6 +202,9 @@ class RedisCodec(Codec):
             if message is None:
                 self._scans[side].reset()
                 need = len(data) - position + 1
+                break
+            if session.resp != resp and batch.messages:  # RESP3 begins: what stands before it is paired as RESP2
+                session.resp = resp
                 break
             batch.add(message, part.position)
             if not message.raw.endswith(b"\r\n"):  # an inline request that ends in LF alone: the pieces are out of step
