@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from ..capture import Burst, CaptureError, Ends, Record, Summary
 from ..message import Message
 from .errors import UsageError
 from .filters import FILTER_HELP, Filter, Wanted, add_filter
-from .jobs import Job, run_jobs
+from .jobs import LARGE, RUN, Job, run_jobs
 from .ndjson import NUMBER, Encoder
 from .options import Reading, add_reading
 from .progress import Progress
@@ -113,9 +114,11 @@ class _Json:
         self._out = sys.stdout.buffer
         self._lines: list[str] = []
         self._most = _BATCH
+        self.run = RUN
 
     def begin(self, path: str, several: bool) -> Job:
         self._most = 1 if path == "-" else _BATCH  # who pipes a capture in that still runs wants to see it
+        self.run = 1 if path == "-" else RUN
         return _only(self._chosen.wants, Encoder(body=self._body, file=path if several else None).lines)
 
     def job(self, path: str, several: bool) -> Callable[[], Job]:
@@ -148,9 +151,11 @@ class _Lines:
         self._chosen = chosen
         self._table = Table()
         self._live = False
+        self.run = RUN
 
     def begin(self, path: str, several: bool) -> Job:
         self._live = path == "-"
+        self.run = 1 if self._live else RUN
         if several:
             print(f"{safe(path)}:")
         return _only(self._chosen.wants, functools.partial(_rows, self._body))
@@ -220,11 +225,25 @@ def _alone(reading: Reading, path: str, output: Any, several: bool, progress: Pr
         bursts: Iterable[Burst] = reader.bursts()
         if progress.wanted:
             bursts = _watched(bursts, lambda: progress.update(reader.offset))
+        run: deque[Burst] = deque()
+        most = output.run
+
+        def finish() -> None:
+            while run:
+                write(job(*run.popleft()))
+
         try:
-            for messages, time_ns, frame, ends in bursts:
-                write(job(messages, time_ns, frame, ends))
+            for burst in bursts:
+                run.append(burst)
+                if len(run) >= most or len(burst[0][0].raw) > LARGE:
+                    finish()
+            finish()
+        except CaptureError:
+            finish()
+            raise
         except KeyboardInterrupt:
             with suppress(BrokenPipeError):
+                finish()
                 output.flush()
             progress.clear()
             report(reader.summary)

@@ -26,12 +26,18 @@ from multiprocessing.connection import Connection
 from operator import itemgetter
 from typing import Any, Final
 
-from ..capture import Ends, Summary
+from ..capture import Burst, Ends, Summary
 from ..message import Message
 from .collector import calm_collector
 from .options import Reading
 
-__all__ = ["Job", "run_jobs"]
+__all__ = ["LARGE", "RUN", "Job", "run_jobs"]
+
+RUN: Final = 64
+"""So many bursts are read before lines are made of them: the processor does one thing at a time sooner than two things
+in turn (`benchmarks/decode.py` tells)."""
+LARGE: Final = 1 << 16
+"""Fewer where a message is larger than so many bytes: none of it is to be kept long."""
 
 _BATCH: Final = 2000  # lines sent at once
 _NEVER: Final = 1 << 62
@@ -110,18 +116,28 @@ def _send_all(
             for sent in (openings, places, conversations, lines):
                 sent.clear()
 
-        for messages, time_ns, frame, ends in reader.bursts():
+        run: list[tuple[int, Burst]] = []
+
+        def finish() -> None:
+            for place, (messages, time_ns, frame, ends) in run:
+                made = job(messages, time_ns, frame, ends)
+                if made:
+                    places.append(place)
+                    conversations.append(ends.conversation)
+                    lines.append(made)
+            run.clear()
+
+        for burst in reader.bursts():
             if streams.ended and not ended:
+                finish()
                 flush()
                 ended = True
-            made = job(messages, time_ns, frame, ends)
-            if not made:
-                continue
-            places.append(2 * streams.frame + (not streams.late))
-            conversations.append(ends.conversation)
-            lines.append(made)
-            if len(lines) >= _BATCH:
-                flush()
+            run.append((2 * streams.frame + (not streams.late), burst))
+            if len(run) >= RUN or len(burst[0][0].raw) > LARGE:
+                finish()
+                if len(lines) >= _BATCH:
+                    flush()
+        finish()
         flush(reader.summary)
 
 
