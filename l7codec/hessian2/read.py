@@ -175,6 +175,8 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
     classes = context.classes
     shallow = min(PLAIN_DEPTH, context.limits.depth + 1)
     small = SMALL
+    more = _MORE
+    add_object = objects.append
     new = JavaObject.__new__
     stack: list[Frame] = []
     # The innermost open container; a Frame once something opens inside it.
@@ -194,7 +196,7 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
                 position = end
             else:
                 value, position = context.units(position, tag)
-        elif (value := small[tag]) is not _MORE:
+        elif (value := small[tag]) is not more:
             position += 1
         elif tag >= 0x80:
             if tag < 0xD0:
@@ -214,36 +216,54 @@ def _read(context: Context, position: int) -> tuple[Any, int]:
                 index, position = context.integer(position)
             if not 0 <= index < len(classes):
                 raise context.fail(start, f"class {index} of {len(classes)}")
-            held = new(JavaObject)
-            held.definition = definition = classes[index]
-            values: list[Any] = []
-            held.values = values
-            objects.append(held)
-            due = 0
-            # Most fields are short: they are read here, which saves most objects from becoming a Frame.
-            append = values.append
-            for due in range(len(definition.fields), 0, -1):  # noqa: B007  how many are left is used behind the loop
-                tag = data[position]
-                if tag < 0x20:
-                    end = position + 1 + tag
-                    value = text[position + 1 : end]
-                    if not value.isascii():
-                        break
-                    position = end
-                elif (value := small[tag]) is not _MORE:
-                    position += 1
-                elif 0xC0 <= tag < 0xD0:
-                    value = (tag - 0xC8 << 8) + data[position + 1]
-                    position += 2
-                elif (rare := _RARE[tag]) is not None:
-                    value, position = rare(context, position)
-                else:
-                    break
-                append(value)
-            else:
+            definition = classes[index]
+            fields = range(len(definition.fields), 0, -1)
+            short = -1 if tag == 0x4F else tag
+            while True:
+                held = new(JavaObject)
+                held.definition = definition
+                values: list[Any] = []
+                held.values = values
+                add_object(held)
+                append = values.append
                 due = 0
-                append = items.append
-                value = held
+                # Most fields are short: they are read here, which saves most objects from becoming a Frame.
+                for due in fields:  # noqa: B007  how many are left is used behind the loop
+                    tag = data[position]
+                    if tag < 0x20:
+                        end = position + 1 + tag
+                        value = text[position + 1 : end]
+                        if not value.isascii():
+                            break
+                        append(value)
+                        position = end
+                    elif (value := small[tag]) is not more:
+                        append(value)
+                        position += 1
+                    elif tag == 0x5F:
+                        append(0.001 * INT(data, position + 1)[0])
+                        position += 5
+                    elif 0xC0 <= tag < 0xD0:
+                        append((tag - 0xC8 << 8) + data[position + 1])
+                        position += 2
+                    elif tag == 0x44:
+                        append(_DOUBLE(data, position + 1)[0])
+                        position += 9
+                    elif (rare := _RARE[tag]) is not None:
+                        value, position = rare(context, position)
+                        append(value)
+                    else:
+                        break
+                else:
+                    due = 0
+                    if left != 1 and data[position] == short:  # and another one of this class
+                        items.append(held)
+                        left -= 1
+                        position += 1
+                        continue
+                    append = items.append
+                    value = held
+                break
             if due:
                 stack.append((items, left, kind, holder, number))
                 items, left, kind, holder, number = values, due, _OBJECT, held, len(objects) - 1

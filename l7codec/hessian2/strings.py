@@ -8,12 +8,14 @@ languages as four bytes of UTF-8; its length is two either way. A surrogate may 
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
 CONTINUATION: Final = bytes(range(0x80, 0xC0))
 _FOUR: Final = re.compile(rb"[\xf0-\xff]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_UTF16: Final = codecs.lookup("utf-16-le")  # now: its first use loads a module
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -64,7 +66,7 @@ def decode(raw: bytes) -> str:
 
 def join_pairs(text: str) -> str:
     """Surrogate pairs as the characters that they are; a surrogate alone stays."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return _UTF16.decode(_UTF16.encode(text, "surrogatepass")[0], "surrogatepass")[0]
 
 
 def has_surrogates(text: str) -> bool:

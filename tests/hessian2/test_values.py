@@ -393,3 +393,22 @@ def test_a_class_may_be_defined_again() -> None:
     assert loads(data) == [JavaObject("A", {"x": 1}), JavaObject("A", {"x": 2, "y": 3})]
     assert dumps(loads(data)) == data
     assert ClassDefinition("A", ["x"]) != ClassDefinition("A", ["x", "y"])
+
+
+def test_a_class_of_a_high_number() -> None:
+    """Object 16 has no tag of its own; 70, which would be next, begins a list."""
+    definitions = b"".join(b"C" + dumps(f"A{number}") + b"\x91\x01x" for number in range(17))
+    found = loads(b"\x7b" + definitions + b"O\xa0\x91" + b"p\x02[a" + b"O\xa0\x92")
+    first, empty, last = found
+    assert (first.class_name, first["x"], last["x"]) == ("A16", 1, 2)
+    assert empty == JavaList((), "[a")
+
+
+def test_objects_of_one_class_in_a_row() -> None:
+    """The next one may lack its bytes, or have a field that is no short one."""
+    head = b"C\x01A\x92\x01x\x01y"
+    found = loads(b"\x7b" + head + b"\x60\x91\x92\x60\x93\x79\x94\x60\x95\x02\xc3\xa9\xc3\xa9")
+    assert [one.values for one in found] == [[1, 2], [3, [4]], [5, "éé"]]
+    for size in range(1, 5):
+        with pytest.raises(BodyError):
+            loads((b"\x7b" + head + b"\x60\x91\x92\x60\x93\x94\x60\x95\x96")[:-size])
