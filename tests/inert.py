@@ -8,6 +8,7 @@ compiling and executing that brings.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -124,6 +125,15 @@ def _recover(stream: Any) -> list[Any]:
             continue
 
 
+def load_extras() -> None:
+    """What an extra brings is loaded when it is first needed: for a checksum, or for records that are compressed."""
+    from l7codec.crc32c import crc32c
+
+    crc32c(b"")
+    with contextlib.suppress(ImportError):
+        import cramjam  # noqa: F401
+
+
 def main() -> None:
     global armed  # noqa: PLW0603
     protocol, module = sys.argv[1:]
@@ -135,6 +145,7 @@ def main() -> None:
         __import__("l7codec.registry")
     import l7codec
 
+    load_extras()
     l7codec.protocol_names()  # reads what packages are installed, once in a process, when a name is not known
     use(protocol, samples[:3])  # what is imported lazily
     forbid(time, "time", "monotonic", "perf_counter", "process_time", "time_ns", "monotonic_ns", "sleep", "gmtime")
