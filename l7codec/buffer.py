@@ -220,18 +220,14 @@ class ReceiveBuffer:
         self._delimiter_seen = False
         return dropped
 
-    def pass_over(self, count: int) -> None:
-        """Count `count` bytes that came and were taken elsewhere; the buffer must be `empty`."""
-        self._base += count
-
     def give_back(self, raw: bytes) -> None:
         """Undo the last `take`, or all those since the last piece, which gave `raw`."""
         self._base = self.offset - len(raw)
         self.data = raw + self.data[self.position :]
         self.position = 0
 
-    def skip_gap(self, count: int) -> None:
-        """Count `count` bytes that never came; the buffer must be empty."""
+    def pass_over(self, count: int) -> None:
+        """Count `count` bytes that never came, or were taken elsewhere; the buffer must be `empty`."""
         self._base += count
 
     @property

@@ -147,7 +147,7 @@ class Stream:
             self._drain()
             lacking -= wanted
         self._lose(self._buffer.available)
-        self._buffer.skip_gap(lacking)
+        self._buffer.pass_over(lacking)
         return self.messages()
 
     def messages(self) -> Iterator[Message]:
