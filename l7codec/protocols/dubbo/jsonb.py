@@ -21,6 +21,7 @@ from typing import Any, Final
 from ...errors import BodyError, LocalProtocolError
 from ...hessian2 import Date, JavaList, JavaLong, JavaMap, JavaObject
 from ...limits import Limits
+from .separate import Separate
 
 __all__ = ["JsonbValues", "write_jsonb"]
 
@@ -37,24 +38,10 @@ _TYPED: Final = 0x92
 _ARRAY, _OBJECT = False, True
 
 
-class JsonbValues:
-    """The values of one body, one after the other; each stands alone."""
+class JsonbValues(Separate):
+    """The values of one body, one after the other; references stay what they are: paths, `{"$ref": "$.a"}`."""
 
-    __slots__ = ("_data", "_end", "_limits", "offset")
-
-    references = 0
-    """References stay what they are: paths, `{"$ref": "$.a"}`."""
-
-    def __init__(self, data: bytes, start: int, end: int, limits: Limits) -> None:
-        self._data = data
-        self._end = end
-        self._limits = limits
-        self.offset = start
-
-    @property
-    def at_end(self) -> bool:
-        """Whether all has been read."""
-        return self.offset >= self._end
+    __slots__ = ()
 
     def _bounds(self) -> tuple[int, int]:
         """Where the next value begins, and where it ends."""
@@ -84,10 +71,7 @@ class JsonbValues:
         if 0x49 <= tag <= 0x78 and end - start == tag - 0x48:
             self.offset = end
             return self._data[start + 1 : end].decode("latin-1")
-        value = self.value()
-        if value is None or isinstance(value, str):
-            return value
-        raise BodyError("dubbo", start, "a string is due")
+        return self._text(self.value(), start)
 
     def integer(self) -> int | None:
         """Read the next value if it is an int; else None, and it stays."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ...errors import BodyError, LocalProtocolError
-from ...limits import Limits
+from .separate import Separate
 
 __all__ = ["JsonLines", "write_lines"]
 
@@ -23,24 +23,10 @@ _BRACKET: Final = re.compile(r"[\[\]{}]")
 _INTEGER: Final = re.compile(rb"-?[0-9]{1,10}")
 
 
-class JsonLines:
+class JsonLines(Separate):
     """The values of one body, one after the other."""
 
-    __slots__ = ("_data", "_end", "_limits", "offset")
-
-    references = 0
-    """JSON has none."""
-
-    def __init__(self, data: bytes, start: int, end: int, limits: Limits) -> None:
-        self._data = data
-        self._end = end
-        self._limits = limits
-        self.offset = start
-
-    @property
-    def at_end(self) -> bool:
-        """Whether all has been read."""
-        return self.offset >= self._end
+    __slots__ = ()
 
     def _line(self) -> tuple[int, int]:
         """Where the line at hand ends, and where the next begins."""
@@ -70,10 +56,7 @@ class JsonLines:
     def string(self) -> str | None:
         """Read the next value, which must be text or null."""
         start = self.offset
-        value = self.value()
-        if value is None or isinstance(value, str):
-            return value
-        raise BodyError("dubbo", start, "a string is due")
+        return self._text(self.value(), start)
 
     def integer(self) -> int | None:
         """Read the next value if it is a small int; else None, and it stays."""
