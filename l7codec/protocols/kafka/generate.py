@@ -22,7 +22,8 @@ table, nothing from the wire.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final, Protocol
@@ -192,6 +193,14 @@ class Source:
 
     def line(self, text: str) -> None:
         self.lines.append(" " * self.indent + text)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """What is written inside stands one step in, and leaves `p` where the next field begins."""
+        self.indent += 1
+        yield
+        self.settle()
+        self.indent -= 1
 
     def new(self, letter: str = "v") -> str:
         self.count += 1
@@ -441,10 +450,8 @@ class _Walk:
                 source.line(f"if {length}<{1 if item.compact else 0}:{value}=None")
             source.line(f"{'el' * item.nullable}if {length}=={1 if item.compact else 0}:{value}=[]")
             source.line("else:")
-            source.indent += 1
-            self.elements(item, mode, path, count, value)
-            source.settle()
-            source.indent -= 1
+            with source.block():
+                self.elements(item, mode, path, count, value)
             return value
         if item.inner is None and item.type in SIZES:
             size = SIZES[item.type]
@@ -458,13 +465,11 @@ class _Walk:
                 source.line(f"if {length}>0:p+={length}{times}" if item.nullable else f"p+={length}{times}")
             return None
         source.line(f"if {length}>{1 if item.compact else 0}:")
-        source.indent += 1
-        if looks or item.inner is None:
-            self.loop(item, SKIP, path, count, None)
-        else:
-            self.skip_structs(item, path, count)
-        source.settle()
-        source.indent -= 1
+        with source.block():
+            if looks or item.inner is None:
+                self.loop(item, SKIP, path, count, None)
+            else:
+                self.skip_structs(item, path, count)
         return None
 
     def elements(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str) -> None:
@@ -506,10 +511,8 @@ class _Walk:
             heads = ",".join(variables) + ("," if len(variables) == 1 else "")
             source.line(f" {value}=[{made} for {heads} in {unpack}(d[p:{end}])];p={end}")
             source.line("else:")
-            source.indent += 1
-            self.loop(item, READ, path, number, value)
-            source.settle()
-            source.indent -= 1
+            with source.block():
+                self.loop(item, READ, path, number, value)
             return
         shapes = Shapes.of(item.inner)
         if shapes is not None:
@@ -517,10 +520,8 @@ class _Walk:
             source.line(f"{number}={count}")
             source.line(f"{value},p={name}.read(d,p,{number}) if {number}>1 else (None,p)")
             source.line(f"if {value} is None:")
-            source.indent += 1
-            self.loop(item, READ, path, number, value)
-            source.settle()
-            source.indent -= 1
+            with source.block():
+                self.loop(item, READ, path, number, value)
             return
         self.loop(item, READ, path, count, value)
 
@@ -537,10 +538,8 @@ class _Walk:
             source.line(f"{number}={count};{end}=p+{number}*{size}")
             source.line(f"if d[p+{size - 1}:{end}:{size}].count(0)=={number}:p={end}")
             source.line("else:")
-            source.indent += 1
-            self.loop(item, SKIP, path, number, None)
-            source.settle()
-            source.indent -= 1
+            with source.block():
+                self.loop(item, SKIP, path, number, None)
             return
         shapes = Shapes.of(item.inner)
         if shapes is not None:
@@ -549,10 +548,8 @@ class _Walk:
             source.line(f"{end}={name}.skip(d,p,{number}) if {number}>2 else 0")
             source.line(f"if {end}:p={end}")
             source.line("else:")
-            source.indent += 1
-            self.loop(item, SKIP, path, number, None)
-            source.settle()
-            source.indent -= 1
+            with source.block():
+                self.loop(item, SKIP, path, number, None)
             return
         self.loop(item, SKIP, path, count, None)
 
