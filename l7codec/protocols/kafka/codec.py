@@ -166,7 +166,7 @@ class KafkaCodec(Codec):
         if side is not CLIENT or session.mechanism is not None:
             return ()
         data, position = buffer.data, buffer.position
-        last = len(data) - 14
+        total = len(data)
         known = _PLANS.known
         most, values = self.limits.message - 4, self.limits.values
         names = session.names
@@ -176,17 +176,18 @@ class KafkaCodec(Codec):
         described: _Plan | None = None
         client = b""
         head: Metadata = {}
-        while position <= last and len(messages) < _BATCH:
+        for _ in range(_BATCH):
+            if position + 14 > total:
+                break
             size, key, version, id, length = _HEAD(data, position)
+            end = position + 4 + size
             plan = known.get(key << 16 | version)
-            if plan is None or not plan.plain or not 10 <= size <= most:
+            if plan is None or not plan.plain or end > total or not 10 <= size <= most:
                 break
-            raw = data[position : position + 4 + size]
-            if len(raw) != size + 4:
-                break
+            raw = data[position:end]
             at = 14 + length if length > 0 else 14
             if plan is not described or raw[12:at] != client:  # else all of this is as in the message before
-                if length < -1 or at > size + 4:
+                if length < -1 or at > len(raw):
                     break
                 described, client = plan, raw[12:at]
                 head = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
@@ -211,9 +212,9 @@ class KafkaCodec(Codec):
             if names and "kafka.topic_ids" in metadata:
                 session.name_topics(metadata)
             append(message)
-            position += size + 4
+            position = end
         if messages:
-            buffer.take(position - start)
+            buffer.advance(position - start)
         return messages
 
     # -- describing ---------------------------------------------------------------------------------------------
