@@ -343,9 +343,9 @@ class _Walk:
             variable = self.item(item, READ, path)
             source.later += action.format(x=variable).split("\n")
             return
-        source.settle()
         start = source.new("s")
         if "{s}" in action:
+            source.settle()
             source.line(f"{start}=p")
         value = self.item(item, READ, path)
         source.settle()
@@ -464,12 +464,12 @@ class _Walk:
             else:
                 source.line(f"if {length}>0:p+={length}{times}" if item.nullable else f"p+={length}{times}")
             return None
+        if looks or item.inner is None:
+            self.loop(item, SKIP, path, count, None)
+            return None
         source.line(f"if {length}>{1 if item.compact else 0}:")
         with source.block():
-            if looks or item.inner is None:
-                self.loop(item, SKIP, path, count, None)
-            else:
-                self.skip_structs(item, path, count)
+            self.skip_structs(item, path, count)
         return None
 
     def elements(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str) -> None:
@@ -554,12 +554,16 @@ class _Walk:
         self.loop(item, SKIP, path, count, None)
 
     def loop(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str | None) -> None:
+        """Element by element. Most arrays have one: making a `range` takes longer than counting so far."""
         source = self.source
         source.settle()
         if value is not None:
             source.line(f"{value}=[]")
-        source.line(f"for _ in range({count}):")
+        left = source.new("i")
+        source.line(f"{left}={count}")
+        source.line(f"while {left}>0:")
         source.indent += 1
+        source.line(f"{left}-=1")
         if item.inner is not None:
             text: str | None = self.struct(item.inner, mode, (*path, item.name))
         else:
@@ -567,8 +571,6 @@ class _Walk:
         source.settle()
         if value is not None:
             source.line(f"{value}.append({text})")
-        else:
-            source.line("pass")
         source.indent -= 1
 
     # Tagged fields.
