@@ -228,6 +228,31 @@ def test_arrays_of_unlike_elements() -> None:
             assert whole(bodies.reader(3, True, version, lazy)(written, 0)[0]) == truth
 
 
+@pytest.mark.parametrize("version", [5, 12])
+@pytest.mark.parametrize("odd", range(4))
+def test_one_unlike_element_among_alike_ones(version: int, odd: int) -> None:
+    """As long as the others, with other arrays in it: read behind arrays that taught the shape of the others."""
+    for lengths in ((2, 1), (3, 0), (0, 3), (1, 1)):
+        partitions = [
+            {
+                "error_code": 0,
+                "partition_index": index,
+                "leader_id": 1,
+                **({"leader_epoch": 7} if version >= 7 else {}),
+                "replica_nodes": list(range(lengths[0] if index == odd else 1)),
+                "isr_nodes": list(range(lengths[1] if index == odd else 2)),
+                "offline_replicas": [],
+            }
+            for index in range(4)
+        ]
+        alike = [partitions[odd - 1]] * 4
+        topics = [{"name": "t", "partitions": one} for one in (alike, partitions, alike)]
+        written = bodies.write_body(3, version, True, {"topics": topics})
+        for lazy in (False, True):
+            body = whole(bodies.reader(3, True, version, lazy)(written, 0)[0])
+            assert [topic["partitions"] for topic in body["topics"]] == [alike, partitions, alike]
+
+
 def test_shapes_that_a_sender_invents_are_not_all_compiled() -> None:
     from l7codec.protocols.kafka.lazy import _MOST_SHAPES, Shapes
 
