@@ -165,6 +165,21 @@ def test_what_passes_is_said_so_that_clients_try_again(name: str, reason: Reason
         assert codes(answered(request, reason).body) - {0} <= AGAIN[name]
 
 
+def test_there_are_no_records_but_there_is_the_field() -> None:
+    """By hand, version 4: where the records' size were -1, librdkafka would give up the whole response."""
+    request = kafka.request("Fetch", {"topics": [{"topic": "t", "partitions": [{"partition": 7}]}]}, version=4, id=1)
+    assert answered(request, Reason.DENIED).raw == bytes.fromhex(
+        "00000031 00000001 00000000 00000001 0001 74 00000001 00000007 001d ffffffffffffffff ffffffffffffffff"
+        "00000000 00000000".replace(" ", "")
+    )
+    for version in range(18):
+        topic = {"partitions": [{"partition": 0}]}
+        (found,) = answered(kafka.request("Fetch", {"topics": [topic]}, version=version), Reason.TIMEOUT).body[
+            "responses"
+        ]
+        assert found["partitions"][0]["records"] == kafka.Records(b"")
+
+
 def test_a_transactional_producer_looks_for_another_leader() -> None:
     body = {"transactional_id": "t", "acks": -1, "topic_data": [{"name": "a", "partition_data": [{"index": 0}]}]}
     for version in range(3, 13):
