@@ -121,7 +121,7 @@ def _store(lists: list[str]) -> str:
 _COORDINATOR: Final = """\
 if kt==0:gr+=ck
 elif kt==1:tx+=ck
-elif kt==2:gr+=[k.partition(":")[0] for k in ck]
+elif kt==2:gr+=[k.rsplit(":",2)[0] for k in ck]
 """
 _STATUS: Final = """\
 if er:

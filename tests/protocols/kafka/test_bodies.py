@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import l7codec
 from l7codec import BodyError, LocalProtocolError, strategies
 from l7codec.protocols import kafka
 from l7codec.protocols.kafka import bodies, plain
@@ -276,3 +277,12 @@ def test_embedded_structs_stand_behind_their_version() -> None:
     assert kafka.read_data("ConsumerProtocolSubscription", data + b"more") == (1, value)
     with pytest.raises(BodyError, match="ConsumerProtocolSubscription has no version -1"):
         kafka.read_data("ConsumerProtocolSubscription", b"\xff\xff")
+
+
+def test_structs_of_nothing_but_empty_lists() -> None:
+    """CreatePartitions v1 by hand: three assignments, none of which names a broker."""
+    body = bytes.fromhex("00000001 0001 61 00000004 00000003 00000000 00000000 00000000 00000000 00")
+    head = bytes.fromhex("0025 0001 00000007 ffff")
+    (message,) = l7codec.decode("kafka", (len(head) + len(body)).to_bytes(4, "big") + head + body)
+    (topic,) = message.body["topics"]
+    assert list(topic["assignments"]) == [{"broker_ids": []}] * 3
