@@ -18,6 +18,7 @@ from .bodies import body_at, read_struct, write_body
 from .generate import FAULTS, make_walker
 from .layout import Item, data_layout, layout, name_of
 from .plain import Wrong, varint, write_item
+from .regex import enclosed
 from .schema import API_NAMES, api, data_schema
 
 __all__ = ["rewrite"]
@@ -376,13 +377,13 @@ class _Change:
         strip, prefix = (re.escape(one) if one else "" for one in self.prefixes(what))
         if strip and regex.startswith(f"{strip}(?:") and regex.endswith(")"):
             inner = regex[len(strip) + 3 : -1]
-            regex = regex if _enclosed(inner) is None else inner
+            regex = regex if enclosed(inner) is None else inner
         if not prefix or not regex:
             return regex
-        enclosed = _enclosed(regex)
-        if enclosed is None:
+        inside = enclosed(regex)
+        if inside is None:
             raise LocalProtocolError("kafka", 0, f"{self.name}: no prefix can be put before {regex!r}")
-        return f"{prefix}(?:{enclosed})"
+        return f"{prefix}(?:{inside})"
 
     # Resources of ACLs and configurations.
 
@@ -489,55 +490,6 @@ def _inside_request(envelope: Message | None) -> Message | None:
     key, version = struct.unpack_from(">hh", data)
     metadata: Metadata = {"kafka.api_key": key, "kafka.api_version": version}
     return Message("kafka", Kind.REQUEST, Side.CLIENT, metadata, _frame(data))
-
-
-def _enclosed(regex: str) -> str | None:
-    """A regular expression that may stand in parentheses behind a prefix; None if there is none that means the same.
-
-    Its own parentheses must be closed, and none may end the one around it. An anchor at the beginning of an alternative
-    is left out: it would stand behind the prefix. Anchors elsewhere, and quoting, are not looked through.
-    """
-    depth = position = 0
-    size = len(regex)
-    kept: list[str] = []
-    first = True  # at the beginning of an alternative
-    while position < size:
-        start = position
-        letter = regex[position]
-        position += 1
-        if letter == "^":
-            if not first or regex[position : position + 1] in ("*", "+", "?", "{"):
-                return None
-            continue
-        first = letter == "|" and depth == 0
-        if letter == "\\":
-            if regex[position : position + 1] in ("Q", "A", "b", "B", ""):
-                return None
-            position += 1
-        elif letter == "[":
-            position = _behind_class(regex, position)
-        elif letter == "(":
-            depth += 1
-        elif letter == ")":
-            depth -= 1
-            if depth < 0:
-                return None
-        if position > size:
-            return None
-        kept.append(regex[start:position])
-    return "".join(kept) if depth == 0 else None
-
-
-def _behind_class(regex: str, position: int) -> int:
-    """Where a class of characters ends; behind everything if it does not."""
-    position += regex[position : position + 1] == "^"
-    position += regex[position : position + 1] == "]"  # the first one stands for itself
-    while regex[position : position + 1] not in ("]", ""):
-        if regex[position : position + 2] == "[:" and (end := regex.find(":]", position + 2)) > 0:
-            position = end + 2
-        else:
-            position += 2 if regex[position] == "\\" else 1
-    return position + 1
 
 
 def _count(value: Any) -> int:

@@ -77,6 +77,9 @@ def test_the_oldest_header_has_no_client_id() -> None:
     assert kafka.request("ControlledShutdown", {"broker_id": 3}, version=0, id=5) == message
 
 
+_TOPIC_RESOURCE = {"resource_type": 2, "resource_name": "orders"}
+
+
 @pytest.mark.parametrize(
     ("name", "body", "version", "said"),
     [
@@ -111,6 +114,35 @@ def test_metadata(name: str, body: Any, version: int, said: dict[str, Any]) -> N
     assert said.items() <= message.metadata.items()
     assert "secret" not in repr(message.metadata)
     assert one(message.raw) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "body"),
+    [
+        ("DescribeConfigs", 4, {"results": [{"resource_type": 4, "resource_name": "1"}, _TOPIC_RESOURCE]}),
+        ("IncrementalAlterConfigs", 1, {"responses": [_TOPIC_RESOURCE]}),
+        (
+            "ListConfigResources",
+            1,
+            {"config_resources": [{"resource_name": "m"}, _TOPIC_RESOURCE]},
+        ),
+        ("DescribeAcls", 3, {"resources": [{"resource_type": 3, "resource_name": "g"}, _TOPIC_RESOURCE]}),
+        ("DeleteAcls", 3, {"filter_results": [{"matching_acls": [_TOPIC_RESOURCE]}]}),
+    ],
+)
+def test_topics_among_the_resources_of_a_response(name: str, version: int, body: Any) -> None:
+    assert kafka.response(name, body, version=version).metadata["topics"] == ("orders",)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        bytes.fromhex("60 82 00 0d 06 09 2a 86 48 86 f7 12 01 02 02 01 00"),  # Kerberos (RFC 4121): two zeros, no text
+        bytes.fromhex("05 04 05 ff 00 0c 00 ff 20 41"),
+    ],
+)
+def test_a_token_of_bytes_names_no_principal(token: bytes) -> None:
+    assert "kafka.principal" not in kafka.request("SaslAuthenticate", {"auth_bytes": token}, version=2).metadata
 
 
 def test_a_consumer_s_fetch_has_no_replica() -> None:
