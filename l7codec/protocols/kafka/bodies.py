@@ -15,6 +15,7 @@ from .schema import API_NAMES, api
 
 __all__ = [
     "body_at",
+    "header",
     "read_body",
     "read_data",
     "read_struct",
@@ -59,10 +60,20 @@ def read_struct(
     """The body at `at`, and where it ends. Raises BodyError."""
     try:
         return reader(key, response, version, lazy)(raw, at)
-    except FAULTS:
+    except UnicodeDecodeError:  # good text may hold anything: `plain` reads what the fast way does not
         pass
+    except FAULTS:
+        _find_wrong(raw, key, version, response, at)
     try:
         return read(layout(key, response, version), raw, at)
+    except Wrong as wrong:
+        raise located(wrong, name_of(key, response, version)) from None
+
+
+def _find_wrong(raw: bytes, key: int, version: int, response: bool, at: int) -> None:
+    """Raises BodyError."""
+    try:
+        read(layout(key, response, version), raw, at, keep=False)
     except Wrong as wrong:
         raise located(wrong, name_of(key, response, version)) from None
 
@@ -77,9 +88,7 @@ def wrong_body(raw: bytes, key: int, version: int, response: bool, at: int) -> B
     try:
         if _header_version(key, version, response) == (1 if response else 2):
             at = _skip_tags(raw, at, name_of(key, response, version))
-        read(layout(key, response, version), raw, at)
-    except Wrong as wrong:
-        return located(wrong, name_of(key, response, version))
+        _find_wrong(raw, key, version, response, at)
     except BodyError as error:
         return error
     return None
@@ -123,6 +132,25 @@ def _skip_tags(raw: bytes, at: int, name: str) -> int:
         wrong.path = "header"
         raise located(wrong, name) from None
     return at
+
+
+def header(message: Message) -> dict[str, Any]:
+    """The header's fields by their names in Kafka's schema; tagged ones, none of which Kafka has named yet, included.
+
+    Raises BodyError, also for a SASL token, which has none. Of a response whose request was not seen it is the id.
+    """
+    raw, metadata = message.raw, message.metadata
+    key, version = metadata.get("kafka.api_key"), metadata.get("kafka.api_version")
+    response = message.side is Side.SERVER
+    known = isinstance(key, int) and isinstance(version, int) and key in API_NAMES and version in api(key).versions
+    if "kafka.sasl_token" in metadata or not (known or response):
+        raise message.error or BodyError("kafka", 4, "no header")
+    kind = "ResponseHeader" if response else "RequestHeader"
+    number = _header_version(key, version, response) if known else 0  # type: ignore[arg-type]
+    try:
+        return read(data_layout(kind, number), raw, 4)[0]
+    except Wrong as wrong:
+        raise located(wrong, kind) from None
 
 
 def trailing_data(message: Message) -> bytes:
@@ -175,6 +203,7 @@ def _newest(name: str, version: int) -> Struct:
 def write_data(name: str, version: int, value: Any) -> bytes:
     """An embedded struct behind its version. Raises LocalProtocolError."""
     try:
-        return version.to_bytes(2, "big") + write(data_layout(name, version), value)
+        data = write(data_layout(name, version), value)
+        return version.to_bytes(2, "big") + data
     except (Wrong, ValueError) as wrong:
         raise LocalProtocolError("kafka", 0, f"{name} v{version}: {wrong}") from None

@@ -1,7 +1,7 @@
 """Metadata, without reading bodies: generated functions that look at the few fields rules ask for and skip the rest.
 
-A skim goes no further than the last field it needs, so that what is wrong behind that is found only when the body is
-read. Skipping checks lengths all the same.
+A skim goes to the end of the body, past the last field it needs, and skipping checks lengths as reading does: a message
+without an error has a body that can be read.
 """
 
 from __future__ import annotations
