@@ -230,6 +230,42 @@ def test_trailing_bytes_are_kept() -> None:
     assert kafka.trailing_data(one(l7codec.encode(message, {"body": {"group_id": "other"}}))) == b"more"
 
 
+def test_tagged_fields_of_headers_are_kept() -> None:
+    """Heartbeat v4, whose headers have a tag 3 that nobody knows."""
+    request = one(bytes.fromhex("0000001b 000c 0004 00000007 0002 6d65 01 03 02 6162 02 67 00000001 02 6d 00 00"))
+    assert request.error is None
+    assert kafka.header(request) == {
+        "request_api_key": 12,
+        "request_api_version": 4,
+        "correlation_id": 7,
+        "client_id": "me",
+        "_tagged_fields": {3: b"ab"},
+    }
+    body = {"group_id": "g", "generation_id": 1, "member_id": "m"}
+    tags = {3: b"ab"}
+    assert kafka.request("Heartbeat", body, version=4, id=7, client_id="me", header_tags=tags) == request
+    answer = bytes.fromhex("00000010 00000007 01 03 02 6162 00000000 0000 00")
+    heard = ask_and_answer(request, answer)
+    assert kafka.header(heard) == {"correlation_id": 7, "_tagged_fields": {3: b"ab"}}
+    assert kafka.response("Heartbeat", version=4, id=7, header_tags=tags).raw == answer
+    with pytest.raises(LocalProtocolError, match="RequestHeader v1 has no tagged fields"):
+        kafka.request("Heartbeat", version=3, header_tags=tags)
+    with pytest.raises(LocalProtocolError, match="ResponseHeader v0 has no tagged fields"):
+        kafka.response("ApiVersions", version=4, header_tags=tags)
+    with pytest.raises(LocalProtocolError, match="RequestHeader v2: _tagged_fields: -1 is no tag"):
+        kafka.request("Heartbeat", version=4, header_tags={-1: b""})
+
+
+def test_headers_of_what_cannot_be_read() -> None:
+    (unasked,) = Conversation("kafka").server.receive_data(struct.pack(">ii", 4, 5))
+    assert kafka.header(unasked) == {"correlation_id": 5}
+    (short,) = Conversation("kafka").server.receive_data(b"\0\0\0\2ab")
+    with pytest.raises(BodyError, match="ResponseHeader: correlation_id: int32 takes 4 bytes, 2 are left"):
+        kafka.header(short)
+    with pytest.raises(BodyError, match="there is no API 200"):
+        kafka.header(one(frame(200, 0, 1, None, b"")))
+
+
 # -- responses ------------------------------------------------------------------------------------------------------
 
 
