@@ -185,6 +185,43 @@ def test_an_envelope_is_what_is_in_it() -> None:
     assert "kafka.envelope.method" not in nested.metadata
 
 
+def test_the_answer_to_an_envelope_is_what_is_in_it() -> None:
+    """The broker passes the inner response on: CreateTopics v5, correlation id 9, topic t with error 29, by hand."""
+    inner = kafka.request("CreateTopics", {"topics": [{"name": "t"}]}, version=5, id=9).raw[4:]
+    asked = kafka.request("Envelope", {"request_data": inner}, version=0, id=1)
+    created = bytes.fromhex("00000009 00 00000000 02 02 74 001d 00 ffffffff ffff 00 00 00")
+    body = bytes([len(created) + 1]) + created + b"\0\0\0"
+    answer = ask_and_answer(asked, struct.pack(">ii", 5 + len(body), 1) + b"\0" + body)
+    assert answer.metadata == {
+        "method": "Envelope",
+        "kafka.api_key": 58,
+        "kafka.api_version": 0,
+        "kafka.envelope.method": "CreateTopics",
+        "status": "error",
+        "kafka.error_code": 29,
+        "error.type": "TOPIC_AUTHORIZATION_FAILED",
+        "topics": ("t",),
+    }
+    assert answer.body["response_data"] == created
+
+
+def test_an_envelope_that_was_refused_or_holds_nothing_readable() -> None:
+    inner = kafka.request("CreateTopics", version=5).raw[4:]
+    for data, said, error in (
+        (inner, None, "CLUSTER_AUTHORIZATION_FAILED"),
+        (inner, b"", None),
+        (b"\0\x13\0\x63" + inner[4:], bytes(4), None),
+        (b"\0:\0\0" + inner[4:], bytes(8), None),
+        (b"", bytes(8), None),
+    ):
+        asked = kafka.request("Envelope", {"request_data": data}, version=0)
+        body = {"response_data": said, "error_code": 31 if error else 0}
+        answer = ask_and_answer(asked, kafka.response("Envelope", body, version=0).raw)
+        assert answer.metadata["status"] == ("error" if error else "ok")
+        assert answer.metadata.get("error.type") == error
+        assert "kafka.envelope.method" not in answer.metadata
+
+
 # -- framing --------------------------------------------------------------------------------------------------------
 
 
@@ -327,6 +364,12 @@ def test_a_throttled_client() -> None:
     assert answer.metadata["status"] == "ok"
 
 
+def test_a_response_too_short_for_its_id() -> None:
+    (answer,) = Conversation("kafka").server.receive_data(b"\0\0\0\2ab")
+    assert str(answer.error) == "kafka: byte 4: 2 bytes have no room for a response's header"
+    assert (answer.id, answer.body, answer.metadata) == (None, b"ab", {"kafka.undecoded": True})
+
+
 # ApiVersions is answered in version 0 by a broker that does not know the version asked for (KIP-511).
 
 
@@ -358,6 +401,14 @@ def test_the_hybrid_that_librdkafka_s_mock_sends() -> None:
     answer = ask_and_answer(request, struct.pack(">ii", 4 + len(body), 1) + body)
     assert answer.metadata["error.type"] == "UNSUPPORTED_VERSION"
     assert answer.error is not None
+
+
+def test_the_hybrid_in_answer_to_a_version_that_does_not_exist() -> None:
+    body = bytes.fromhex("0023 00000002 0012 0000 0003 00 00")
+    answer = ask_and_answer(one(frame(18, 9, 1, b"x", b"")), struct.pack(">ii", 4 + len(body), 1) + body)
+    assert answer.metadata["error.type"] == "UNSUPPORTED_VERSION"
+    assert answer.metadata["kafka.undecoded"] is True
+    assert answer.body == body
 
 
 # -- topic ids ------------------------------------------------------------------------------------------------------
