@@ -348,6 +348,17 @@ def test_responses_in_another_order_and_ids_used_twice() -> None:
     assert conversation.idle
 
 
+def test_the_answer_to_a_request_that_was_dropped_is_not_read_as_another_s() -> None:
+    """A client that gives every request the same id is answered in order, the dropped request first."""
+    conversation = Conversation("kafka", limits=Limits(pending=2), drop_oldest=True)
+    for name in ("Metadata", "ListGroups", "Heartbeat"):
+        list(conversation.client.receive_data(kafka.request(name, version=0).raw))
+    said = [kafka.response(name, version=0).raw for name in ("Metadata", "ListGroups", "Heartbeat")]
+    answers = list(conversation.server.receive_data(b"".join(said)))
+    assert [answer.metadata.get("method") for answer in answers] == [None, "ListGroups", "Heartbeat"]
+    assert answers[0].metadata == {"kafka.undecoded": True}
+
+
 def test_nobody_answers_produce_without_acks() -> None:
     conversation = Conversation("kafka")
     (message,) = conversation.client.receive_data(kafka.request("Produce", {"acks": 0}, version=3).raw)
