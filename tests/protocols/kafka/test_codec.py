@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -455,6 +456,49 @@ def test_half_of_the_names_are_none() -> None:
     assert "topics" not in heard.metadata
 
 
+def test_a_name_is_learned_from_beside_its_id_alone() -> None:
+    """As many names as ids, but of different topics: one has no name (UNKNOWN_TOPIC_ID), the other no id."""
+    conversation = Conversation("kafka")
+    topics = [{"name": None, "topic_id": ID, "error_code": 100}, {"name": "orders", "error_code": 3}]
+    answer = kafka.response("Metadata", {"topics": topics}, version=12)
+    ask_and_answer(kafka.request("Metadata", version=12), answer.raw, conversation)
+    (heard,) = conversation.client.receive_data(kafka.request("Fetch", {"topics": [{"topic_id": ID}]}, version=13).raw)
+    assert "topics" not in heard.metadata
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "body"),
+    [
+        ("DeleteTopics", 6, {"responses": [{"name": "orders", "topic_id": ID}]}),
+        ("DescribeTopicPartitions", 0, {"topics": [{"name": "orders", "topic_id": ID}]}),
+        ("DescribeShareGroupOffsets", 0, {"groups": [{"topics": [{"topic_name": "orders", "topic_id": ID}]}]}),
+        ("AlterShareGroupOffsets", 0, {"responses": [{"topic_name": "orders", "topic_id": ID}]}),
+        ("DeleteShareGroupOffsets", 0, {"responses": [{"topic_name": "orders", "topic_id": ID}]}),
+        (
+            "ConsumerGroupDescribe",
+            0,
+            {
+                "groups": [
+                    {
+                        "members": [
+                            {
+                                "subscribed_topic_names": ["other", "orders"],
+                                "assignment": {"topic_partitions": [{"topic_name": "orders", "topic_id": ID}]},
+                            }
+                        ]
+                    }
+                ]
+            },
+        ),
+    ],
+)
+def test_all_responses_that_have_both_teach(name: str, version: int, body: Any) -> None:
+    conversation = Conversation("kafka")
+    ask_and_answer(kafka.request(name, version=version), kafka.response(name, body, version=version).raw, conversation)
+    (heard,) = conversation.client.receive_data(kafka.request("Fetch", {"topics": [{"topic_id": ID}]}, version=13).raw)
+    assert heard.metadata["topics"] == ("orders",)
+
+
 def test_names_are_learned_from_what_is_sent_too() -> None:
     """A proxy's leg to the client sees the response only as something to be sent."""
     conversation = Conversation("kafka")
@@ -474,6 +518,21 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         body = {"topics": [{"name": f"t{number}", "topic_id": bytes(15) + bytes([number + 1])}]}
         session.answered(kafka.response("Metadata", body, version=12), None)
     assert list(session.names.values()) == [f"t{number}" for number in range(15, 20)]
+
+
+def test_forgetting_takes_no_longer_the_more_was_learned() -> None:
+    """Taking the first out of a dict, one by one, looks at all the places that were emptied before: half a minute."""
+    from l7codec.protocols.kafka import state
+
+    session = state.Session()
+    message = kafka.response("Metadata", version=12)
+    began = time.process_time()
+    for first in range(0, 400_000, 10_000):
+        names = tuple(f"t{number}" for number in range(first, first + 10_000))
+        message.metadata.update({"topics": names, "kafka.topic_ids": names})
+        session.answered(message, None)
+    assert len(session.names) == state.NAMES
+    assert time.process_time() - began < 10
 
 
 # -- SASL -----------------------------------------------------------------------------------------------------------
@@ -527,6 +586,36 @@ def test_a_mechanism_that_nobody_knows_ends_with_a_request() -> None:
         list(conversation.server.receive_data(token(b"\x60")))
     (after,) = conversation.client.receive_data(kafka.request("Metadata", version=1, id=2).raw)
     assert after.metadata["method"] == "Metadata"
+
+
+def test_a_refused_token_of_oauthbearer_is_followed_by_another() -> None:
+    """RFC 7628, section 3.2.3: the client answers the server's error with one byte 01."""
+    conversation = handshake("OAUTHBEARER")
+    for sent, said in ((b"n,,\1auth=Bearer x\1\1", b'{"status":"invalid_token"}'), (b"\1", b"")):
+        (message,) = conversation.client.receive_data(token(sent))
+        assert (message.body, message.error) == (sent, None)
+        (answer,) = conversation.server.receive_data(token(said))
+        assert answer.request is message
+    assert conversation.pinned == {"sasl"}
+    (after,) = conversation.client.receive_data(kafka.request("Metadata", version=1, id=2).raw)
+    assert after.metadata["method"] == "Metadata"
+    assert conversation.pinned == frozenset()
+
+
+def test_the_first_token_is_one_whatever_it_looks_like() -> None:
+    conversation = handshake("CUSTOM")
+    looks = kafka.request("Metadata", version=1, id=2).raw
+    heard = [message for _ in range(2) for message in conversation.client.receive_data(looks)]
+    assert [message.metadata["method"] for message in heard] == ["SaslAuthenticate", "Metadata"]
+
+
+def test_a_request_that_looks_like_a_token_of_0_9() -> None:
+    """Only the first frame of a connection may be one."""
+    conversation = Conversation("kafka")
+    list(conversation.client.receive_data(kafka.request("Metadata", version=1, id=2).raw))
+    (heard,) = conversation.client.receive_data(frame(0x6000, 0, 3, None, b""))
+    assert "there is no API 24576" in str(heard.error)
+    assert conversation.pinned == frozenset()
 
 
 def test_a_refused_handshake() -> None:
