@@ -183,15 +183,22 @@ def write_body(key: int, version: int, response: bool, value: Any) -> bytes:
 def read_data(name: str, data: bytes) -> tuple[int, dict[str, Any]]:
     """The version and fields of an embedded struct that its version precedes: a consumer's subscription, say.
 
-    Bytes behind it are let pass, as Kafka does, and a newer version is read as the newest known. Raises BodyError.
+    Some, such as LeaderChangeMessage, count the version as their first field. Bytes behind it are let pass, as Kafka
+    does, and a newer version is read as the newest known. Raises BodyError.
     """
     version = int.from_bytes(data[:2], "big", signed=True)
     try:
         if len(data) < 2 or version < 0:
             raise Wrong(f"{name} has no version {version}")
-        return version, read(_newest(name, version), data, 2)[0]
+        fields = _newest(name, version)
+        return version, read(fields, data, 0 if _has_version(fields) else 2)[0]
     except Wrong as wrong:
         raise located(wrong, name) from None
+
+
+def _has_version(fields: Struct) -> bool:
+    """Whether a struct's version is its own first field."""
+    return fields.names[0] == "version"
 
 
 def _newest(name: str, version: int) -> Struct:
@@ -201,9 +208,12 @@ def _newest(name: str, version: int) -> Struct:
 
 
 def write_data(name: str, version: int, value: Any) -> bytes:
-    """An embedded struct behind its version. Raises LocalProtocolError."""
+    """An embedded struct and its version, as `read_data` reads them. Raises LocalProtocolError."""
     try:
-        data = write(data_layout(name, version), value)
+        fields = data_layout(name, version)
+        if _has_version(fields):
+            return write(fields, {**value, "version": version})
+        data = write(fields, value)
         return version.to_bytes(2, "big") + data
-    except (Wrong, ValueError) as wrong:
+    except (Wrong, ValueError, TypeError) as wrong:
         raise LocalProtocolError("kafka", 0, f"{name} v{version}: {wrong}") from None

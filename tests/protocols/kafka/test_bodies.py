@@ -337,6 +337,15 @@ def test_shapes_that_a_sender_invents_are_not_all_compiled() -> None:
     assert len(shapes._shapes) <= 4 * _MOST_SHAPES
 
 
+def test_a_struct_that_counts_its_version_as_its_first_field() -> None:
+    """KRaftVersionRecord of KIP-853: int16 version, int16 kraft.version, tagged fields."""
+    data = bytes.fromhex("0000 0001 00")
+    assert kafka.read_data("KRaftVersionRecord", data) == (0, {"version": 0, "kraft_version": 1})
+    assert kafka.write_data("KRaftVersionRecord", 0, {"kraft_version": 1}) == data
+    with pytest.raises(LocalProtocolError, match="KRaftVersionRecord v0"):
+        kafka.write_data("KRaftVersionRecord", 0, 5)
+
+
 def test_embedded_structs_stand_behind_their_version() -> None:
     value = {"topics": ["a"], "user_data": None, "owned_partitions": []}
     data = kafka.write_data("ConsumerProtocolSubscription", 1, value)
