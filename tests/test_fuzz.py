@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,22 @@ TARGETS = sorted({path.name for path in driver.CORPUS.iterdir()} | set(l7codec.r
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_target_holds_over_its_corpus(name: str) -> None:
     assert driver.replay(name) >= 10
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_inputs_leave_no_memory_behind(name: str) -> None:
+    """However often they come. An exception that is raised again, say, collects every frame it is raised in."""
+    driver.replay(name)  # tables are made, code is generated
+    tracemalloc.start()
+    try:
+        held = []
+        for _ in range(3):
+            driver.replay(name)
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[2] - held[1] < 16_384, held
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(l7codec.registry._BUILTIN) if laws.is_stream(name)])

@@ -40,10 +40,13 @@ Reader = Callable[[bytes, int], tuple[Any, int]]
 
 
 class Fault(ValueError):
-    """Generated code met something wrong."""
+    """Generated code met something wrong.
+
+    The class is raised, a new exception each time: one and the same would collect the frames of all that it was raised
+    in, and their data with them.
+    """
 
 
-FAULT: Final = Fault()
 FAULTS: Final = (struct.error, IndexError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """What generated code raises. UnicodeError is a ValueError."""
 
@@ -60,17 +63,17 @@ def _varint(data: bytes, at: int, value: int) -> tuple[int, int]:
         at += 1
         if byte < 128:
             if shift == 28 and byte > 15:  # more than 32 bits
-                raise FAULT
+                raise Fault
             return value | byte << shift, at
         value |= (byte & 127) << shift
         shift += 7
-    raise FAULT
+    raise Fault
 
 
 def _string_varint(data: bytes, at: int, value: int) -> tuple[int, int]:
     value, at = _varint(data, at, value)
     if value > MAX_STRING + 1:
-        raise FAULT
+        raise Fault
     return value, at
 
 
@@ -97,7 +100,7 @@ class _ShapePackers(dict[tuple[int, ...], Callable[..., bytes]]):
 
     def __missing__(self, lengths: tuple[int, ...]) -> Callable[..., bytes]:
         if max(lengths) > 126:
-            raise FAULT
+            raise Fault
         several = iter(lengths)
         codes = ""
         for item in self.fields.fields:
@@ -146,7 +149,7 @@ def _skip_tags(data: bytes, at: int, count: int, found: dict[int, bytes] | None 
         if size > 127:
             size, at = _varint(data, at, size)
         if tag <= last or size > len(data) - at:
-            raise FAULT
+            raise Fault
         last = tag
         if found is not None:
             found[tag] = data[at : at + size]
@@ -156,7 +159,7 @@ def _skip_tags(data: bytes, at: int, count: int, found: dict[int, bytes] | None 
 
 def _uuids(data: bytes, at: int, count: int) -> list[bytes]:
     if count * 16 > len(data) - at:
-        raise FAULT
+        raise Fault
     return [data[start : start + 16] for start in range(at, at + 16 * count, 16)]
 
 
@@ -183,7 +186,7 @@ class Source:
         self.lines: list[str] = []
         self.indent = 1
         self.names: dict[str, Any] = {
-            "E": FAULT,
+            "E": Fault,
             "V": _varint,
             "VS": _string_varint,
             "len": len,
