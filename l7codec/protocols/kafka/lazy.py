@@ -238,8 +238,8 @@ class Shapes:
                 names.append(f"v{len(names)}")
                 codes += code
         codes += "x" * self._flexible
-        heads = ",".join(names) + ","
-        text = f"def f(d):\n return [{{{','.join(values)}}} for {heads} in I(d)]" if names else ""
+        heads = ",".join(names) + "," if names else "()"  # nothing but empty arrays
+        text = f"def f(d):\n return [{{{','.join(values)}}} for {heads} in I(d)]"
         scope: dict[str, Any] = {"I": struct.Struct(codes).iter_unpack}
         exec(compile(text, "<kafka>", "exec"), scope)  # our own text
         made: Callable[[bytes], list[Any]] = scope["f"]
