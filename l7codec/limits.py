@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 __all__ = ["DEFAULT_LIMITS", "Limits"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):  # a dataclass would double what `import l7codec` takes
     """What one connection may make us hold. Limits judge a message, never what happens to be buffered.
+
+    Read-only; `limits._replace(depth=64)` gives others.
 
     Exceeding one raises LimitExceeded where the length is announced, before a byte of the excess is buffered.
     A codec whose protocol has a customary limit of its own starts from that (`Codec.default_limits`).

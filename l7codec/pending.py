@@ -174,7 +174,9 @@ class Pending:
         return queue[0] if queue and not self._given_up[asking] else None
 
     def find(self, asking: Side, id: int) -> Message | None:
-        """The request with this id that `asking` is answered next; None where none waits."""
+        """The request with this id that `asking` is answered next; None where none waits, or it is not known."""
+        if id == self._same_id[asking] and self._given_up[asking]:  # the answer is to one that was dropped
+            return None
         waiting = self._among(asking, id)
         return waiting[0] if waiting else None
 

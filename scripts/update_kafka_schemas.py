@@ -1,14 +1,16 @@
 """Write `schema_table.py` and `error_table.py` of `l7codec/protocols/kafka` from Apache Kafka's releases.
 
     python scripts/update_kafka_schemas.py kafka-clients-4.5.0.jar        # add what this release knows to the tables
+    python scripts/update_kafka_schemas.py ~/kafka                        # the same, from a checkout of its sources
     python scripts/update_kafka_schemas.py --fresh 3.9.jar … 4.4.jar      # make them anew, oldest release first
     python scripts/update_kafka_schemas.py --fetch --fresh                # the same, with the releases they came from
     python scripts/update_kafka_schemas.py --check …                      # write nothing; exit 1 if a file would change
 
 A release is its `kafka-clients` jar (https://repo1.maven.org/maven2/org/apache/kafka/kafka-clients/), which holds the
-message definitions under `common/message`, or a directory of those JSON files. Of each version of a message the newest
-release that has it decides; versions that it has dropped stay as an older one, or the table, has them: 3.9 is the last
-that knows those of 0.8. Error codes are read from a jar with `javap`; a directory leaves them as they are.
+message definitions under `common/message`; a directory of those JSON files; or a checkout, which has them in
+`clients/src/main/resources/common/message`. Of each version of a message the newest release that has it decides;
+versions that it has dropped stay as an older one, or the table, has them: 3.9 is the last that knows those of 0.8.
+Error codes are read from a jar with `javap`; a directory leaves them as they are.
 """
 
 from __future__ import annotations
@@ -88,9 +90,12 @@ ERRORS: Final[dict[int, str]] = {{
 def read_release(path: Path) -> dict[str, dict[str, Any]]:
     """The message definitions of a jar or a directory, by name."""
     found = {}
-    for text in _files(path):
-        message = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
-        removed = message["validVersions"] == "none"
+    for name, text in _files(path):
+        try:
+            message = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
+            removed = message["validVersions"] == "none"
+        except (ValueError, KeyError, TypeError) as error:
+            raise SystemExit(f"{name}: not a message definition: {error!r}") from None
         if message["type"] in ("request", "response", "data", "header") and not removed:
             found[message["name"]] = tree(message)
     if not found:
@@ -98,15 +103,22 @@ def read_release(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _files(path: Path) -> Iterator[str]:
+_PLACES = (".", "common/message", "clients/src/main/resources/common/message")
+"""Where a directory may hold the definitions. Not just anywhere: Kafka's other modules have files of the kind, too."""
+
+
+def _files(path: Path) -> Iterator[tuple[str, str]]:
+    """Names and texts."""
     if path.is_dir():
-        for file in sorted(path.glob("**/*.json")):
-            yield file.read_text()
+        for file in next((files for place in _PLACES if (files := sorted((path / place).glob("*.json")))), []):
+            yield str(file), file.read_text()
+    elif not path.exists():
+        raise SystemExit(f"{path}: there is no such file")
     else:
         with zipfile.ZipFile(path) as jar:
             for name in jar.namelist():
                 if re.fullmatch(r"common/message/\w+\.json", name):
-                    yield jar.read(name).decode()
+                    yield f"{path}: {name}", jar.read(name).decode()
 
 
 def tree(message: dict[str, Any]) -> dict[str, Any]:
@@ -414,7 +426,15 @@ def releases_of(table: str) -> list[str]:
 
 
 def release_name(path: Path) -> str:
-    return path.stem.removeprefix("kafka-clients-")
+    """Of a jar as its name says; of sources as their build says; else a directory's name."""
+    if path.is_file():
+        return path.stem.removeprefix("kafka-clients-")
+    path = path.resolve()
+    for above in (path, *path.parents):
+        build = above / "gradle.properties"
+        if build.exists() and (found := re.search(r"^version=(\S+)", build.read_text(), re.M)):
+            return found[1]
+    return path.name
 
 
 def main(arguments: list[str] | None = None) -> int:

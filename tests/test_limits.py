@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
 import itertools
 
@@ -23,7 +22,7 @@ def test_every_limit_is_documented() -> None:
 
 
 def test_limits_do_not_change() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Limits().message = 1  # type: ignore[misc]
 
 

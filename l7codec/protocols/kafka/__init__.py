@@ -14,7 +14,7 @@ structs are read-only sequences that are read when somebody looks; a `records` f
 
 from __future__ import annotations
 
-from .bodies import read_data, trailing_data, write_data
+from .bodies import header, read_data, trailing_data, write_data
 from .build import request, response
 from .codec import KafkaCodec
 from .error_table import ERRORS, RETRIABLE
@@ -35,6 +35,7 @@ __all__ = [
     "Records",
     "api",
     "batch",
+    "header",
     "read_data",
     "request",
     "response",

@@ -15,6 +15,7 @@ from .schema import API_NAMES, api
 
 __all__ = [
     "body_at",
+    "header",
     "read_body",
     "read_data",
     "read_struct",
@@ -59,10 +60,20 @@ def read_struct(
     """The body at `at`, and where it ends. Raises BodyError."""
     try:
         return reader(key, response, version, lazy)(raw, at)
-    except FAULTS:
+    except UnicodeDecodeError:  # good text may hold anything: `plain` reads what the fast way does not
         pass
+    except FAULTS:
+        _find_wrong(raw, key, version, response, at)
     try:
         return read(layout(key, response, version), raw, at)
+    except Wrong as wrong:
+        raise located(wrong, name_of(key, response, version)) from None
+
+
+def _find_wrong(raw: bytes, key: int, version: int, response: bool, at: int) -> None:
+    """Raises BodyError."""
+    try:
+        read(layout(key, response, version), raw, at, keep=False)
     except Wrong as wrong:
         raise located(wrong, name_of(key, response, version)) from None
 
@@ -77,9 +88,7 @@ def wrong_body(raw: bytes, key: int, version: int, response: bool, at: int) -> B
     try:
         if _header_version(key, version, response) == (1 if response else 2):
             at = _skip_tags(raw, at, name_of(key, response, version))
-        read(layout(key, response, version), raw, at)
-    except Wrong as wrong:
-        return located(wrong, name_of(key, response, version))
+        _find_wrong(raw, key, version, response, at)
     except BodyError as error:
         return error
     return None
@@ -125,6 +134,25 @@ def _skip_tags(raw: bytes, at: int, name: str) -> int:
     return at
 
 
+def header(message: Message) -> dict[str, Any]:
+    """The header's fields by their names in Kafka's schema; tagged ones, none of which Kafka has named yet, included.
+
+    Raises BodyError, also for a SASL token, which has none. Of a response whose request was not seen it is the id.
+    """
+    raw, metadata = message.raw, message.metadata
+    key, version = metadata.get("kafka.api_key"), metadata.get("kafka.api_version")
+    response = message.side is Side.SERVER
+    known = isinstance(key, int) and isinstance(version, int) and key in API_NAMES and version in api(key).versions
+    if "kafka.sasl_token" in metadata or not (known or response):
+        raise message.error or BodyError("kafka", 4, "no header")
+    kind = "ResponseHeader" if response else "RequestHeader"
+    number = _header_version(key, version, response) if known else 0  # type: ignore[arg-type]
+    try:
+        return read(data_layout(kind, number), raw, 4)[0]
+    except Wrong as wrong:
+        raise located(wrong, kind) from None
+
+
 def trailing_data(message: Message) -> bytes:
     """What a frame holds behind its body; some brokers send more than the version has. Raises BodyError."""
     key, version = message.metadata.get("kafka.api_key"), message.metadata.get("kafka.api_version")
@@ -155,15 +183,22 @@ def write_body(key: int, version: int, response: bool, value: Any) -> bytes:
 def read_data(name: str, data: bytes) -> tuple[int, dict[str, Any]]:
     """The version and fields of an embedded struct that its version precedes: a consumer's subscription, say.
 
-    Bytes behind it are let pass, as Kafka does, and a newer version is read as the newest known. Raises BodyError.
+    Some, such as LeaderChangeMessage, count the version as their first field. Bytes behind it are let pass, as Kafka
+    does, and a newer version is read as the newest known. Raises BodyError.
     """
     version = int.from_bytes(data[:2], "big", signed=True)
     try:
         if len(data) < 2 or version < 0:
             raise Wrong(f"{name} has no version {version}")
-        return version, read(_newest(name, version), data, 2)[0]
+        fields = _newest(name, version)
+        return version, read(fields, data, 0 if _has_version(fields) else 2)[0]
     except Wrong as wrong:
         raise located(wrong, name) from None
+
+
+def _has_version(fields: Struct) -> bool:
+    """Whether a struct's version is its own first field."""
+    return fields.names[0] == "version"
 
 
 def _newest(name: str, version: int) -> Struct:
@@ -173,8 +208,12 @@ def _newest(name: str, version: int) -> Struct:
 
 
 def write_data(name: str, version: int, value: Any) -> bytes:
-    """An embedded struct behind its version. Raises LocalProtocolError."""
+    """An embedded struct and its version, as `read_data` reads them. Raises LocalProtocolError."""
     try:
-        return version.to_bytes(2, "big") + write(data_layout(name, version), value)
-    except (Wrong, ValueError) as wrong:
+        fields = data_layout(name, version)
+        if _has_version(fields):
+            return write(fields, {**value, "version": version})
+        data = write(fields, value)
+        return version.to_bytes(2, "big") + data
+    except (Wrong, ValueError, TypeError) as wrong:
         raise LocalProtocolError("kafka", 0, f"{name} v{version}: {wrong}") from None

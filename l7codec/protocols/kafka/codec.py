@@ -166,7 +166,7 @@ class KafkaCodec(Codec):
         if side is not CLIENT or session.mechanism is not None:
             return ()
         data, position = buffer.data, buffer.position
-        last = len(data) - 14
+        total = len(data)
         known = _PLANS.known
         most, values = self.limits.message - 4, self.limits.values
         names = session.names
@@ -176,17 +176,18 @@ class KafkaCodec(Codec):
         described: _Plan | None = None
         client = b""
         head: Metadata = {}
-        while position <= last and len(messages) < _BATCH:
+        for _ in range(_BATCH):
+            if position + 14 > total:
+                break
             size, key, version, id, length = _HEAD(data, position)
+            end = position + 4 + size
             plan = known.get(key << 16 | version)
-            if plan is None or not plan.plain or not 10 <= size <= most:
+            if plan is None or not plan.plain or end > total or not 10 <= size <= most:
                 break
-            raw = data[position : position + 4 + size]
-            if len(raw) != size + 4:
-                break
+            raw = data[position:end]
             at = 14 + length if length > 0 else 14
             if plan is not described or raw[12:at] != client:  # else all of this is as in the message before
-                if length < -1 or at > size + 4:
+                if length < -1 or at > len(raw):
                     break
                 described, client = plan, raw[12:at]
                 head = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
@@ -211,9 +212,9 @@ class KafkaCodec(Codec):
             if names and "kafka.topic_ids" in metadata:
                 session.name_topics(metadata)
             append(message)
-            position += size + 4
+            position = end
         if messages:
-            buffer.take(position - start)
+            buffer.advance(position - start)
         return messages
 
     # -- describing ---------------------------------------------------------------------------------------------
@@ -244,8 +245,12 @@ class KafkaCodec(Codec):
         version = None if request is None else request.metadata.get("kafka.api_version")
         if not isinstance(key, int) or not isinstance(version, int):
             metadata["kafka.undecoded"] = True
+            if id is None:
+                message.error = BodyError("kafka", 4, f"{len(raw) - 4} bytes have no room for a response's header")
             return message
         message.error = describe_response(message, key, version, self.limits.values)
+        if key == ENVELOPE and request is not None:
+            _open_answer(message, request, self.limits.values)
         self._session.name_topics(metadata)
         return message
 
@@ -389,6 +394,28 @@ def _open_envelope(message: Message, values: int) -> None:
     metadata["kafka.principal"] = f"{principal['type']}:{principal['name']}"
 
 
+def _open_answer(message: Message, request: Message, values: int) -> None:
+    """Of a response to an Envelope: the one inside is what the client gets."""
+    metadata = message.metadata
+    try:
+        asked, data = request.body["request_data"], message.body["response_data"]
+    except BodyError:
+        return
+    if data is None or len(data) < 4 or len(asked) < 4 or asked[:2] == b"\0:":
+        return
+    inner = Message("kafka", RESPONSE, Side.SERVER, {}, len(data).to_bytes(4, "big") + data)
+    key, version = struct.unpack_from(">hh", asked)
+    describe_response(inner, key, version, values)
+    found = inner.metadata
+    if "kafka.undecoded" in found:
+        return
+    metadata["kafka.envelope.method"] = found["method"]
+    if metadata.get("status") == "ok":
+        del metadata["status"]
+    for name, value in found.items():
+        metadata.setdefault(name, value)
+
+
 def describe_response(message: Message, key: int, version: int, values: int) -> BodyError | None:
     """Fill a response's metadata from its bytes and from what was asked; what is wrong with it."""
     raw, metadata = message.raw, message.metadata
@@ -402,15 +429,21 @@ def describe_response(message: Message, key: int, version: int, values: int) -> 
         if key not in API_NAMES:
             del metadata["method"]
         metadata["kafka.undecoded"] = True
+        _note_unsupported(key, raw, metadata)
         return None
     try:
         excess = plan.skim_response()(raw, 8, metadata, values)
     except FAULTS:
-        if key == API_VERSIONS and raw[8:10] == b"\0#":  # 35, and a body that is of no version
-            metadata.update({"status": "error", "kafka.error_code": UNSUPPORTED_VERSION})
-            metadata["error.type"] = "UNSUPPORTED_VERSION"
+        _note_unsupported(key, raw, metadata)
         return wrong_body(raw, key, version, True, 8)
     return BodyError("kafka", 0, excess) if excess else None
+
+
+def _note_unsupported(key: int, raw: bytes, metadata: Metadata) -> None:
+    """An answer to ApiVersions that is of no version, but begins with error 35 as those of all versions do."""
+    if key == API_VERSIONS and raw[8:10] == b"\0#":
+        metadata.update({"status": "error", "kafka.error_code": UNSUPPORTED_VERSION})
+        metadata["error.type"] = "UNSUPPORTED_VERSION"
 
 
 def _is_fallback(raw: bytes) -> bool:

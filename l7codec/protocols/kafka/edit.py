@@ -6,18 +6,20 @@ writes a body anew.
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ...errors import BodyError, LocalProtocolError
-from ...message import Edits, Message, Side
-from .bodies import body_at, read_data, read_struct, write_body, write_data
+from ...message import Edits, Kind, Message, Metadata, Side
+from .bodies import body_at, read_struct, write_body
 from .generate import FAULTS, make_walker
-from .layout import Item, layout, name_of
+from .layout import Item, data_layout, layout, name_of
 from .plain import Wrong, varint, write_item
-from .schema import API_NAMES, api
+from .regex import enclosed
+from .schema import API_NAMES, api, data_schema
 
 __all__ = ["rewrite"]
 
@@ -27,11 +29,26 @@ TRANSACTION: Final = "transactional_id"
 HOST: Final = "host"
 PORT: Final = "port"
 TAG: Final = "tag"
-SUBSCRIPTION: Final = "ConsumerProtocolSubscription"
-ASSIGNMENT: Final = "ConsumerProtocolAssignment"
+RESOURCE: Final = "resource"
+PATTERN: Final = "pattern"
+TOPIC_REGEX: Final = "topic_regex"
+TRANSACTION_REGEX: Final = "transactional_id_regex"
 COORDINATOR: Final = "coordinator"
+INSIDE: Final = "inside"
 
 FIND_COORDINATOR: Final = 10
+ENVELOPE: Final = 58
+LIST_CONFIG_RESOURCES: Final = 74
+UPDATE_RAFT_VOTER: Final = 82
+
+RESOURCES: Final = {2: TOPIC, 3: GROUP, 5: TRANSACTION, 32: GROUP}
+"""Resource types of ACLs (ResourceType) and of configurations (ConfigResource): both have topics at 2."""
+LITERAL: Final = 3
+PREFIXED: Final = 4
+"""Pattern types of ACLs (KIP-290)."""
+
+SUBSCRIPTION: Final = "ConsumerProtocolSubscription"
+ASSIGNMENT: Final = "ConsumerProtocolAssignment"
 CONSUMER_BYTES: Final = {
     ("JoinGroup", False, "metadata"): SUBSCRIPTION,
     ("JoinGroup", True, "metadata"): SUBSCRIPTION,
@@ -41,6 +58,14 @@ CONSUMER_BYTES: Final = {
     ("DescribeGroups", True, "member_assignment"): ASSIGNMENT,
 }
 """Bytes that hold a consumer's topics. Other protocols of groups (Kafka Connect's) put something else there."""
+
+REGEXES: Final = {
+    "subscribed_topic_regex": TOPIC_REGEX,
+    "source_topic_regex": TOPIC_REGEX,
+    "transactional_id_pattern": TRANSACTION_REGEX,
+}
+_NOT_BROKERS: Final = frozenset({"acls", "matching_acls", "user_endpoint"})
+"""Where `host` is a client's, or an application's own."""
 
 
 class Place(NamedTuple):
@@ -52,7 +77,8 @@ class Place(NamedTuple):
     value: Any
     item: Item | None = None
     other: Any = None
-    """Of a host: the broker's id; of a port: its host; of a tag: where its content begins."""
+    """Of a host: the broker's id; of a port: its host; of a tag: where its content begins; of a consumer's bytes: the
+    group's protocol; of a resource: its type, then its pattern's type; of a pattern: its resource."""
 
 
 class _Marks:
@@ -67,55 +93,86 @@ class _Marks:
 
     def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
         what = self.what(item, path)
-        if what is None:
-            return None
-        if what in ("node=", "rt=", "kt="):
-            return what + "{x}"
+        if what is None or what.endswith("="):
+            return what and what + "{x}"
+        if what == "type-behind":  # a resource whose type stands behind its name
+            return "q[-1]=q[-1]._replace(other={x})"
         form = f"item_{len(self.names)}"
         self.names[form] = item
         if what == HOST:
             return f'host={{x}};a(L("host",{{s}},p,{{x}},{form},node))'
-        if what == PORT:
-            return f'a(L("port",{{s}},p,{{x}},{form},host))'
-        if what == "resource":
-            mark = f'a(L("{{}}",{{{{s}}}},p,{{{{x}}}},{form}))'
-            return (
-                f"if rt==2:{mark.format(TOPIC)}\n"
-                f"elif rt==3 or rt==32:{mark.format(GROUP)}\n"
-                f"elif rt==5:{mark.format(TRANSACTION)}"
-            )
-        return f'a(L("{what}",{{s}},p,{{x}},{form}))'
+        other = _OTHER.get(what, "None")
+        return f'a(L("{what}",{{s}},p,{{x}},{form},{other}))'
 
     def what(self, item: Item, path: tuple[str, ...]) -> str | None:
+        name = item.name
         if item.type == "string" and item.entity in (TOPIC, GROUP, TRANSACTION):
             return item.entity
-        embedded = CONSUMER_BYTES.get((API_NAMES[self.key], self.response, item.name))
+        embedded = CONSUMER_BYTES.get((API_NAMES[self.key], self.response, name))
         if embedded is not None and item.type == "bytes":
             return embedded
-        if item.name in ("resource_type", "resource_type_filter"):
-            return "rt="
-        if item.name in ("resource_name", "resource_name_filter"):
-            return "resource"
-        if self.key == FIND_COORDINATOR and item.name in ("key", "coordinator_keys"):
+        if name in REGEXES:
+            return REGEXES[name]
+        if name in ("resource_type", "resource_type_filter"):
+            return "type-behind" if self.key == LIST_CONFIG_RESOURCES else "rt="
+        if name in ("resource_name", "resource_name_filter"):
+            return RESOURCE
+        if name in ("pattern_type", "resource_pattern_type", "pattern_type_filter"):
+            return PATTERN
+        if name == "protocol_type" and len(path) < 3:
+            return "pt="
+        if self.key == FIND_COORDINATOR and name in ("key", "coordinator_keys"):
             return COORDINATOR
-        if self.key == FIND_COORDINATOR and item.name == "key_type":
+        if self.key == FIND_COORDINATOR and name == "key_type":
             return "kt="
-        if self.response and item.name in ("node_id", "broker_id") and not item.array:
+        if self.key == ENVELOPE and name in ("request_data", "response_data"):
+            return INSIDE
+        return self.address(item, path) if self.response else None
+
+    def address(self, item: Item, path: tuple[str, ...]) -> str | None:
+        """What of a broker's address a response has here."""
+        if not _NOT_BROKERS.isdisjoint(path):
+            return None
+        if item.name in ("node_id", "broker_id") and not item.array:
             return "node="
-        if self.response and item.name == "host" and item.type == "string":
+        if self.key == UPDATE_RAFT_VOTER and item.name == "leader_id":
+            return "node="
+        if item.name == "host" and item.type == "string":
             return HOST
-        if self.response and item.name == "port" and item.type in ("int32", "uint16"):
+        if item.name == "port" and item.type in ("int32", "uint16"):
             return PORT
         return None
+
+
+_OTHER: Final = {PORT: "host", RESOURCE: "rt", SUBSCRIPTION: "pt", ASSIGNMENT: "pt"}
+"""What is noted beside a place: the variable that holds it."""
 
 
 @cache
 def _walker(key: int, version: int, response: bool) -> Callable[[bytes, int], tuple[list[Place], int]]:
     marks = _Marks(key, response)
-    return make_walker(
-        layout(key, response, version), marks, "d,p", "q=[];a=q.append;rt=0;kt=0;node=-1;host=''", "return q,kt",
-        names=marks.names,
-    )  # fmt: skip
+    before = "q=[];a=q.append;rt=0;kt=0;node=-1;host='';pt=None"
+    return make_walker(layout(key, response, version), marks, "d,p", before, "return q,kt", names=marks.names)
+
+
+class _ConsumerMarks:
+    """Marks the topics in a consumer's subscription or assignment."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"L": Place}
+
+    def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
+        if item.name not in ("topics", "topic"):
+            return None
+        form = f"item_{len(self.names)}"
+        self.names[form] = item
+        return f'a(L("topic",{{s}},p,{{x}},{form}))'
+
+
+@cache
+def _consumer_walker(name: str, version: int) -> Callable[[bytes, int], list[Place]]:
+    marks = _ConsumerMarks()
+    return make_walker(data_layout(name, version), marks, "d,p", "q=[];a=q.append", "return q", names=marks.names)
 
 
 # -- the edits ------------------------------------------------------------------------------------------------------
@@ -139,7 +196,7 @@ def rewrite(message: Message, edits: Edits) -> bytes:
             trailing = _trailing(raw, key, version, response, at)
             body = write_body(key, version, response, edits["body"]) + trailing
         if edits.keys() & _PLACED:
-            body = _replace(body, key, version, response, edits)
+            body = _replace(body, key, version, response, edits, message.request)
     except BodyError as error:
         raise LocalProtocolError("kafka", error.offset, error.reason) from None
     head = _rewrite_head(head, edits, response, response or api(key).request_header(version) > 0)
@@ -223,111 +280,216 @@ def _octets(text: str) -> bytes:
 class _Change:
     """What becomes of the places."""
 
-    def __init__(self, key: int, version: int, response: bool, edits: Edits, places: list[Place], kind: int) -> None:
+    def __init__(self, key: int, version: int, response: bool, edits: Edits, request: Message | None) -> None:
+        self.key = key
+        self.response = response
         self.name = name_of(key, response, version)
         self.edits = edits
-        self.kind = kind
+        self.request = request
+        self.kind = 0  # of FindCoordinator's keys
         self.rename = edits.get("kafka.rename_topics") or {}
         self.brokers = edits.get("kafka.brokers") or {}
         for name, one in (("kafka.rename_topics", self.rename), ("kafka.brokers", self.brokers)):
             if not isinstance(one, Mapping):
                 raise LocalProtocolError("kafka", 0, f"{name} needs a mapping, not {type(one).__name__}")
+        for name in _TEXTS & edits.keys():
+            if not isinstance(edits[name], str) and (edits[name] is not None or name == "group"):
+                raise LocalProtocolError("kafka", 0, f"{name} needs text, not {type(edits[name]).__name__}")
         self.topics: list[Any] | None = None
-        if "topics" in edits:
-            self.topics = list(edits["topics"] or ())
+
+    def expect(self, places: list[Place]) -> None:
+        """Whether what `topics` and `group` give is what stands there. Raises LocalProtocolError."""
+        if "topics" in self.edits:
+            given = self.edits["topics"]
+            if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+                raise LocalProtocolError("kafka", 0, f"topics needs several, not {given!r}")
+            self.topics = list(given)
             count = sum(_count(place.value) for place in places if place.what == TOPIC)
             if count != len(self.topics):
                 raise LocalProtocolError("kafka", 0, f"{self.name} names {count} topics, not {len(self.topics)}")
             self.topics.reverse()
-        if "group" in edits and not any(place.what == GROUP for place in places):
+        if "group" in self.edits and not any(
+            place.what == GROUP or (place.what == COORDINATOR and self.kind != 1) for place in places
+        ):
             raise LocalProtocolError("kafka", 0, f"{self.name} names no group")
 
     def new(self, place: Place) -> Any:
         """The value that takes a place's."""
+        value = place.value
+        if value is None:
+            return None
         match place.what:
-            case "topic":
-                return _each(place.value, self.topic)
-            case "group":
-                return _each(place.value, self.group)
-            case "transactional_id":
-                return _each(place.value, lambda name: self.prefixed(name, "transactional_id"))
+            case "topic" | "group" | "transactional_id":
+                if isinstance(place.other, _Resource):
+                    return self.resource(place.other)
+                return _each(value, lambda name: self.named(name, place.what))
+            case "pattern":
+                every = self.every(place.other)
+                return value if every is None else every[1]
             case "coordinator":
-                if self.kind == 2:  # a share group's partition: group, topic id, partition
-                    return _each(place.value, self.share_group)
-                what = "group" if self.kind == 0 else "transactional_id"
-                return _each(place.value, lambda name: self.prefixed(name, what))
+                if self.kind == 2:
+                    return _each(value, self.share_key)
+                return _each(value, lambda name: self.named(name, TRANSACTION if self.kind == 1 else GROUP))
+            case "topic_regex":
+                return _each(value, lambda regex: self.regex(regex, TOPIC))
+            case "transactional_id_regex":
+                return self.regex(value, TRANSACTION)
             case "host":
-                return self.host(place)
+                port, node = place.other
+                return self.address(value, port, node)[0]
             case "port":
-                return self.port(place)
+                host, node = place.other
+                return self.address(host, value, node)[1]
+            case "inside":
+                return self.inside(value)
         return self.consumer(place)
 
-    def topic(self, name: str) -> str:
-        if self.topics is not None:
-            new: str = self.topics.pop()
-            return new
-        return self.prefixed(str(self.rename.get(name, name)), "topic")
+    # Names.
 
-    def group(self, name: str) -> str:
-        return self.prefixed(self.edits.get("group", name), "group")
-
-    def share_group(self, name: str) -> str:
-        group, colon, rest = name.partition(":")
-        return self.prefixed(group, "group") + colon + rest
+    def named(self, name: str, what: str) -> str:
+        if what == TOPIC:
+            if self.topics is not None:
+                new: str = self.topics.pop()
+                return new
+            name = self.rename.get(name, name)
+            if not isinstance(name, str):
+                raise LocalProtocolError("kafka", 0, f"a topic's name is text, not {type(name).__name__}")
+        elif what == GROUP:
+            name = self.edits.get("group", name)
+        return self.prefixed(name, what)
 
     def prefixed(self, name: str, what: str) -> str:
-        strip = self.edits.get(f"kafka.strip_{what}_prefix")
-        if strip:
-            name = name.removeprefix(strip)
-        prefix = self.edits.get(f"kafka.{what}_prefix")
-        return prefix + name if prefix else name
+        strip, prefix = self.prefixes(what)
+        return prefix + name.removeprefix(strip)
 
-    def address(self, host: str, port: int | None, node: int) -> tuple[str, int] | None:
-        """Where a broker's clients are to go instead."""
-        new = self.brokers.get(node) if node >= 0 else None
-        if new is None and port is not None:
-            new = self.brokers.get(f"{host}:{port}")
-        if new is None:
+    def prefixes(self, what: str) -> tuple[str, str]:
+        """What is taken away from names, and what is put before them."""
+        get = self.edits.get
+        return get(f"kafka.strip_{what}_prefix") or "", get(f"kafka.{what}_prefix") or ""
+
+    def share_key(self, key: str) -> str:
+        """Of a share group's partition: group, topic id, partition. Groups may have colons in them, as Kafka has it."""
+        group, *rest = key.rsplit(":", 2)
+        return ":".join((self.named(group, GROUP), *rest))
+
+    def regex(self, regex: str, what: str) -> str:
+        """A regular expression that names must match as a whole (RE2): so a prefix goes before it."""
+        strip, prefix = (re.escape(one) if one else "" for one in self.prefixes(what))
+        if strip and regex.startswith(f"{strip}(?:") and regex.endswith(")"):
+            inner = regex[len(strip) + 3 : -1]
+            regex = regex if enclosed(inner) is None else inner
+        if not prefix or not regex:
+            return regex
+        inside = enclosed(regex)
+        if inside is None:
+            raise LocalProtocolError("kafka", 0, f"{self.name}: no prefix can be put before {regex!r}")
+        return f"{prefix}(?:{inside})"
+
+    # Resources of ACLs and configurations.
+
+    def resource(self, resource: _Resource) -> str:
+        every = self.every(resource)
+        if every is not None:
+            return every[0]
+        if resource.pattern == PREFIXED and self.topics is None:  # the beginning of names, none itself
+            return self.prefixed(resource.name, resource.what)
+        return self.named(resource.name, resource.what)
+
+    def every(self, resource: _Resource) -> tuple[str, int] | None:
+        """Name and pattern that take the place of those for all names: of all those with a prefix, and back."""
+        name, what, pattern = resource
+        strip, prefix = self.prefixes(what)
+        if self.topics is not None or self.key not in _ACLS:
             return None
+        if name == "*" and pattern != PREFIXED:
+            if prefix and pattern is None:
+                raise LocalProtocolError("kafka", 0, f"{self.name} cannot say: all {what}s with a prefix")
+            return (prefix, PREFIXED) if prefix else None
+        if pattern == PREFIXED and strip and name == strip:
+            return (prefix, PREFIXED) if prefix else ("*", LITERAL)
+        return None
+
+    # Addresses.
+
+    def address(self, host: str, port: int | None, node: int) -> tuple[Any, Any]:
+        """Where a broker's clients are to go: elsewhere, or where they did."""
+        new = self.brokers.get(node) if node >= 0 else None
+        for name in (f"{host}:{port}", f"[{host}]:{port}"):
+            if new is None and port is not None:
+                new = self.brokers.get(name)
+        if new is None:
+            return host, port
+        given = new
         if isinstance(new, str):
-            name, colon, number = new.rpartition(":")
-            if colon and number.isdecimal() and len(number) < 6:
-                return name, int(number)
-        elif isinstance(new, tuple) and len(new) == 2:
-            return new
-        raise LocalProtocolError("kafka", 0, f"{new!r} is no broker's address: host:port")
+            name, _, number = new.rpartition(":")
+            bare = name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name
+            new = (bare, int(number) if number.isdecimal() and len(number) < 6 else -1)
+        match new:
+            case (str(to), int(at)) if to and 0 <= at < 65536:
+                return to, at
+        raise LocalProtocolError("kafka", 0, f"{given!r} is no broker's address: host:port")
 
-    def host(self, place: Place) -> Any:
-        port, node = place.other
-        found = self.address(place.value, port, node)
-        return place.value if found is None else found[0]
+    # What is embedded.
 
-    def port(self, place: Place) -> Any:
-        host, node = place.other
-        found = self.address(host, place.value, node)
-        return place.value if found is None else found[1]
-
-    def consumer(self, place: Place) -> Any:
+    def consumer(self, place: Place) -> bytes:
         """A subscription or an assignment with other topics; anything else stays as it is."""
-        if not self.renames:
-            return place.value
+        data: bytes = place.value
+        if not self.renames or place.other not in (None, "", "consumer"):
+            return data
+        version = int.from_bytes(data[:2], "big", signed=True)
+        if len(data) < 2 or version < 0:
+            return data
+        newest = data_schema(place.what).versions.last
         try:
-            version, value = read_data(place.what, place.value)
-            if write_data(place.what, version, value) != place.value:  # more than we know stands there
-                return place.value
-        except (BodyError, LocalProtocolError):  # not a consumer's
-            return place.value
-        if "topics" in value:
-            value["topics"] = [self.topic(name) for name in value["topics"]]
-        for name in ("owned_partitions", "assigned_partitions"):
-            for one in value.get(name, ()):
-                one["topic"] = self.topic(one["topic"])
-        return write_data(place.what, version, value)
+            places = _consumer_walker(place.what, min(version, newest))(data, 2)
+        except FAULTS:  # not a consumer's
+            return data
+        return _put(data, places, self)
 
     @property
     def renames(self) -> bool:
-        prefixes = self.edits.get("kafka.topic_prefix") or self.edits.get("kafka.strip_topic_prefix")
-        return bool(self.rename or prefixes) and self.topics is None
+        return bool(self.rename or any(self.prefixes(TOPIC))) and self.topics is None
+
+    def inside(self, data: bytes) -> bytes:
+        """What an Envelope holds (KIP-590), a request or its response without their size, with the same edits."""
+        edits = {name: self.edits[name] for name in self.edits.keys() & _PLACED - {"topics", "group"}}
+        if len(data) < 8 or not edits:
+            return data
+        request = _inside_request(self.request) if self.response else None
+        head = data if request is None else request.raw[4:]
+        if (self.response and request is None) or head[:2] == ENVELOPE.to_bytes(2, "big"):
+            raise LocalProtocolError("kafka", 0, f"{self.name}: what is inside is not known")
+        metadata: Metadata = {
+            "kafka.api_key": int.from_bytes(head[:2], "big", signed=True),
+            "kafka.api_version": int.from_bytes(head[2:4], "big", signed=True),
+        }
+        kind, side = (Kind.RESPONSE, Side.SERVER) if self.response else (Kind.REQUEST, Side.CLIENT)
+        return rewrite(Message("kafka", kind, side, metadata, _frame(data), request=request), edits)[4:]
+
+
+class _Resource(NamedTuple):
+    """What an ACL or a configuration is of."""
+
+    name: str
+    what: str
+    pattern: int | None
+
+
+_ACLS: Final = frozenset({29, 30, 31})
+_TEXTS: Final = _PLACED - {"topics", "kafka.rename_topics", "kafka.brokers"}
+
+
+def _inside_request(envelope: Message | None) -> Message | None:
+    """The request that an Envelope holds."""
+    try:
+        data = envelope.body["request_data"] if envelope is not None else b""
+    except (BodyError, TypeError):
+        return None
+    if len(data) < 8:
+        return None
+    key, version = struct.unpack_from(">hh", data)
+    metadata: Metadata = {"kafka.api_key": key, "kafka.api_version": version}
+    return Message("kafka", Kind.REQUEST, Side.CLIENT, metadata, _frame(data))
 
 
 def _count(value: Any) -> int:
@@ -335,21 +497,34 @@ def _count(value: Any) -> int:
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:
-    if value is None:
-        return None
     return [change(one) for one in value] if isinstance(value, list) else change(value)
 
 
-def _replace(body: bytes, key: int, version: int, response: bool, edits: Edits) -> bytes:
+def _replace(body: bytes, key: int, version: int, response: bool, edits: Edits, request: Message | None) -> bytes:
     """The body with other names and addresses. Tagged fields around them get their new size."""
+    change = _Change(key, version, response, edits, request)
     try:
-        places, kind = _walker(key, version, response)(body, 0)
+        places, change.kind = _walker(key, version, response)(body, 0)
     except FAULTS:
-        raise LocalProtocolError(
-            "kafka", 0, f"{name_of(key, response, version)}: a wrong body can only be replaced"
-        ) from None
-    places = _with_addresses(places)
-    change = _Change(key, version, response, edits, places, kind)
+        raise LocalProtocolError("kafka", 0, f"{change.name}: a wrong body can only be replaced") from None
+    if key == FIND_COORDINATOR and response:  # which does not say what its keys are
+        change.kind = _asked_kind(request)
+    places = _linked(places)
+    change.expect(places)
+    return _put(body, places, change)
+
+
+def _asked_kind(request: Message | None) -> int:
+    """What FindCoordinator was asked for: 0 a group, 1 a transaction, 2 a share group."""
+    try:
+        kind: int = request.body.get("key_type", 0) if request is not None else 0
+    except (BodyError, AttributeError):
+        return 0
+    return kind
+
+
+def _put(data: bytes, places: list[Place], change: _Change) -> bytes:
+    """The data with what `change` makes of the places; what stands between and behind them stays."""
     parts: list[bytes] = []
     open_tags: list[tuple[Place, int]] = []  # and how many parts there were
     at = 0
@@ -358,38 +533,49 @@ def _replace(body: bytes, key: int, version: int, response: bool, edits: Edits) 
         nonlocal at
         while open_tags and open_tags[-1][0].end <= until:
             tag, start = open_tags.pop()
-            parts.append(body[at : tag.end])
+            parts.append(data[at : tag.end])
             at = tag.end
             content = b"".join(parts[start:])
-            parts[start:] = [varint(len(content)) + content if content != body[tag.other : tag.end]
-                             else body[tag.start : tag.end]]  # fmt: skip
+            parts[start:] = [varint(len(content)) + content if content != data[tag.other : tag.end]
+                             else data[tag.start : tag.end]]  # fmt: skip
 
     for place in places:
         close(place.start)
-        parts.append(body[at : place.start])
+        parts.append(data[at : place.start])
         if place.what == TAG:
             open_tags.append((place, len(parts)))
             at = place.other
             continue
         new = change.new(place)
-        parts.append(body[place.start : place.end] if new == place.value else _written(place, new, change.name))
+        parts.append(data[place.start : place.end] if new == place.value else _written(place, new, change.name))
         at = place.end
-    close(len(body))
-    parts.append(body[at:])
+    close(len(data))
+    parts.append(data[at:])
     return b"".join(parts)
 
 
-def _with_addresses(places: list[Place]) -> list[Place]:
-    """Hosts know their port and broker, ports their host and broker: they follow each other."""
-    found = list(places)
-    for index, place in enumerate(places):
+def _linked(places: list[Place]) -> list[Place]:
+    """Places that follow each other know of each other: a host and its port, a resource and its pattern."""
+    found: list[Place] = []
+    for place, after in zip(places, [*places[1:], None], strict=False):
+        last = found[-1] if found else None
         if place.what == HOST:
-            follows = index + 1 < len(places) and places[index + 1].what == PORT
-            port = places[index + 1].value if follows else None
-            found[index] = place._replace(other=(port, place.other))
-            if follows:
-                found[index + 1] = places[index + 1]._replace(other=(place.value, place.other))
-    return [place for place in found if place.what != PORT or isinstance(place.other, tuple)]
+            port = after.value if after is not None and after.what == PORT else None
+            found.append(place._replace(other=(port, place.other)))
+        elif place.what == PORT:
+            if last is not None and last.what == HOST:
+                found.append(place._replace(other=(last.value, last.other[1])))
+        elif place.what == RESOURCE:
+            what = RESOURCES.get(place.other)
+            if what is not None:
+                pattern = after.value if after is not None and after.what == PATTERN else None
+                found.append(place._replace(what=what, other=_Resource(place.value, what, pattern)))
+        elif place.what == PATTERN:
+            if last is not None and isinstance(last.other, _Resource) and last.value is not None:
+                found.append(place._replace(other=last.other))
+        else:
+            found.append(place)
+    return found
 
 
 def _written(place: Place, value: Any, name: str) -> bytes:

@@ -59,6 +59,8 @@ def _varint(data: bytes, at: int, value: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         if byte < 128:
+            if shift == 28 and byte > 15:  # more than 32 bits
+                raise FAULT
             return value | byte << shift, at
         value |= (byte & 127) << shift
         shift += 7
@@ -125,9 +127,14 @@ class _Packers(dict[int, Callable[..., bytes]]):
 
 def _read_tags(data: bytes, at: int, count: int) -> tuple[dict[int, bytes], int]:
     """Tagged fields of a struct that knows none; `count` is the first byte of how many there are."""
+    found: dict[int, bytes] = {}
+    return found, _skip_tags(data, at, count, found)
+
+
+def _skip_tags(data: bytes, at: int, count: int, found: dict[int, bytes] | None = None) -> int:
+    """Where they end. Only who wants them pays for a dict."""
     if count > 127:
         count, at = _varint(data, at, count)
-    found: dict[int, bytes] = {}
     last = -1
     for _ in range(count):
         tag = data[at]
@@ -141,13 +148,10 @@ def _read_tags(data: bytes, at: int, count: int) -> tuple[dict[int, bytes], int]
         if tag <= last or size > len(data) - at:
             raise FAULT
         last = tag
-        found[tag] = data[at : at + size]
+        if found is not None:
+            found[tag] = data[at : at + size]
         at += size
-    return found, at
-
-
-def _skip_tags(data: bytes, at: int, count: int) -> int:
-    return _read_tags(data, at, count)[1]
+    return at
 
 
 def _uuids(data: bytes, at: int, count: int) -> list[bytes]:
@@ -327,15 +331,6 @@ class _Walk:
             for one in (*item.inner.fields, *item.inner.tags)
         )
 
-    def needed(self, fields: Struct) -> Struct:
-        """The struct up to the last field that is looked at."""
-        if any(self.action(item, ()) is not None or self.looks_into(item, ()) for item in fields.tags):
-            return fields
-        looked = [self.action(item, ()) is not None or self.looks_into(item, ()) for item in fields.fields]
-        part = Struct((), fields.version, False)
-        part.fields = fields.fields[: len(looked) - looked[::-1].index(True)] if True in looked else []
-        return part
-
     def visited(self, item: Item, action: str, path: tuple[str, ...]) -> None:
         """Read a field and do with it what the visitor says: {x} is its value, {s} where it starts; it ends at p."""
         source = self.source
@@ -343,9 +338,9 @@ class _Walk:
             variable = self.item(item, READ, path)
             source.later += action.format(x=variable).split("\n")
             return
-        source.settle()
         start = source.new("s")
         if "{s}" in action:
+            source.settle()
             source.line(f"{start}=p")
         value = self.item(item, READ, path)
         source.settle()
@@ -464,12 +459,12 @@ class _Walk:
             else:
                 source.line(f"if {length}>0:p+={length}{times}" if item.nullable else f"p+={length}{times}")
             return None
+        if looks or item.inner is None:
+            self.loop(item, SKIP, path, count, None)
+            return None
         source.line(f"if {length}>{1 if item.compact else 0}:")
         with source.block():
-            if looks or item.inner is None:
-                self.loop(item, SKIP, path, count, None)
-            else:
-                self.skip_structs(item, path, count)
+            self.skip_structs(item, path, count)
         return None
 
     def elements(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str) -> None:
@@ -554,12 +549,16 @@ class _Walk:
         self.loop(item, SKIP, path, count, None)
 
     def loop(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str | None) -> None:
+        """Element by element. Most arrays have one: making a `range` takes longer than counting so far."""
         source = self.source
         source.settle()
         if value is not None:
             source.line(f"{value}=[]")
-        source.line(f"for _ in range({count}):")
+        left = source.new("i")
+        source.line(f"{left}={count}")
+        source.line(f"while {left}>0:")
         source.indent += 1
+        source.line(f"{left}-=1")
         if item.inner is not None:
             text: str | None = self.struct(item.inner, mode, (*path, item.name))
         else:
@@ -567,8 +566,6 @@ class _Walk:
         source.settle()
         if value is not None:
             source.line(f"{value}.append({text})")
-        else:
-            source.line("pass")
         source.indent -= 1
 
     # Tagged fields.
@@ -725,7 +722,7 @@ def make_walker(
     header_tags: bool = False,
     names: dict[str, Any] | None = None,
 ) -> Callable[..., Any]:
-    """A function of `head` that goes through a struct as far as the visitor has something to do.
+    """A function of `head` that goes through a struct to its end: what is wrong behind the last visit is wrong, too.
 
     `before` and `after` are lines of code around it; `names` what they and the visitor's lines call. With
     `header_tags` the tagged fields of a header come first.
@@ -736,7 +733,7 @@ def make_walker(
         source.line(line)
     if header_tags:
         walk.tags(Struct((), 0, True), SKIP, (), [])
-    walk.struct(walk.needed(fields), SKIP)
+    walk.struct(fields, SKIP)
     source.settle()
     source.line("if p>len(d):raise E")
     for line in after.splitlines():

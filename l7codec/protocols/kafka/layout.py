@@ -43,7 +43,8 @@ class Item:
         self.array = field.array
         self.compact = flexible and not field.legacy
         self.nullable = version in field.nullable
-        self.entity = field.entity
+        self.entity = field.entity or ("group" if field.name == "group_id" else "")
+        """What it names. Kafka's definitions of share groups' states forget to say that `group_id` is a group."""
         self.tag = field.tag if version in field.tagged else None
         self.inner = Struct(field.fields, version, flexible) if field.fields else None
         self.default = self._default(field.default)

@@ -208,6 +208,13 @@ class Shapes:
 
     def read(self, data: bytes, at: int, count: int) -> tuple[list[Any] | None, int]:
         """`count` elements and where they end; None where they must be read one by one."""
+        last = self._last
+        if last is not None and last.reader is not None:
+            end = at + last.size * count
+            if end <= len(data):
+                values = last.reader(data[at:end])
+                if len(values) == count:
+                    return values, end
         end = self.skip(data, at, count)
         if not end:
             return None, at
@@ -222,24 +229,29 @@ class Shapes:
         return reader(data[at:end]), end
 
     def _make(self, shape: tuple[int, ...]) -> Callable[[bytes], list[Any]]:
+        """A function that reads whole elements, and leaves out those whose arrays have other lengths."""
         codes = ">"
         names: list[str] = []
         values: list[str] = []
+        tests: list[str] = []
         lengths = iter(shape)
         for name, array, code in self._parts:
+            first = len(names)
             if array:
                 length = next(lengths)
-                several = [f"v{len(names) + index}" for index in range(length)]
-                codes += ("x" if self._flexible else "4x") + code * length
-                names += several
-                values.append(f'"{name}":[{",".join(several)}]')
+                codes += ("B" if self._flexible else "i") + code * length
+                names += [f"v{first + index}" for index in range(1 + length)]
+                tests.append(f"v{first}=={length + self._flexible}")
+                values.append(f'"{name}":[{",".join(names[first + 1 :])}]')
             else:
-                values.append(f'"{name}":v{len(names)}')
-                names.append(f"v{len(names)}")
                 codes += code
-        codes += "x" * self._flexible
-        heads = ",".join(names) + "," if names else "()"  # nothing but empty arrays
-        text = f"def f(d):\n return [{{{','.join(values)}}} for {heads} in I(d)]"
+                names.append(f"v{first}")
+                values.append(f'"{name}":v{first}')
+        if self._flexible:
+            codes += "B"
+            tests.append(f"v{len(names)}==0")
+            names.append(f"v{len(names)}")
+        text = f"def f(d):\n return [{{{','.join(values)}}} for {','.join(names)}, in I(d) if {' and '.join(tests)}]"
         scope: dict[str, Any] = {"I": struct.Struct(codes).iter_unpack}
         exec(compile(text, "<kafka>", "exec"), scope)  # our own text
         made: Callable[[bytes], list[Any]] = scope["f"]

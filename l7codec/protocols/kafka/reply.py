@@ -40,7 +40,7 @@ OVER_LIMIT_PAUSE: Final = 1000
 (`quota.window.size.seconds`)."""
 
 _SAME: Final = (
-    frozenset({"partition", "partition_index", "index", "partition_indexes", "partitions"}),
+    frozenset({"partition", "partition_index", "partition_id", "index", "partition_indexes", "partitions"}),
     frozenset({"name", "topic", "topic_name", "topics", "topic_names"}),
     frozenset({"topic_id", "topic_ids"}),
     frozenset({"group_id", "groups", "group_ids", "groups_names"}),
@@ -53,7 +53,7 @@ _SAME: Final = (
     frozenset({"producer_id"}),
     frozenset({"user", "users", "name"}),
     frozenset({"feature", "name"}),
-    frozenset({"path", "log_dir"}),
+    frozenset({"id"}),
 )
 """Names under which requests and responses speak of the same thing."""
 
@@ -72,10 +72,16 @@ def reply(request: Message | None, reason: Reason | RemoteProtocolError, text: s
         asked = request.body
     except BodyError:
         asked = {}
-    code = error_code(request.metadata, reason)
+    code = error_code(request.metadata, reason, version)
     words = text or (reason.reason if isinstance(reason, RemoteProtocolError) else reason.value)
     fields = layout(key, True, version)
-    value = _Answer(code, words).struct(fields, asked)
+    answer = _Answer(code, words)
+    odd = _ODD.get(API_NAMES[key])
+    if odd is not None:
+        answer.rows = odd(asked, "error_code" in fields.names)
+    value = answer.struct(fields, asked)
+    if "producer_id" in value:  # a new one was asked for
+        value["producer_id"] = -1
     if reason is Reason.OVER_LIMIT and "throttle_time_ms" in value:
         value["throttle_time_ms"] = OVER_LIMIT_PAUSE
     return frame_response(key, version, request.id, write_body(key, version, True, value))
@@ -90,8 +96,12 @@ def _fallback(id: int) -> bytes:
     )
 
 
-def error_code(metadata: Mapping[str, Any], reason: Reason | RemoteProtocolError) -> int:
-    """What Kafka's clients take as it is meant: to go away, to try again, to look for another broker."""
+def error_code(metadata: Mapping[str, Any], reason: Reason | RemoteProtocolError, version: int) -> int:
+    """What Kafka's clients take as it is meant: to go away, to try again, to look for another broker.
+
+    Of what is to be tried again each API knows a few codes only; with others, Java's client throws what ends the
+    application, and librdkafka gives a message up.
+    """
     method = metadata.get("method", "")
     if isinstance(reason, RemoteProtocolError):
         return INVALID_REQUEST
@@ -108,11 +118,16 @@ def error_code(metadata: Mapping[str, Any], reason: Reason | RemoteProtocolError
         if by_topic:
             return UNKNOWN_TOPIC
         return COORDINATOR_NOT_AVAILABLE if by_group or by_transaction else UNKNOWN
-    if reason is Reason.NO_HEALTHY_UPSTREAM:
-        if by_group or by_transaction:
-            return COORDINATOR_NOT_AVAILABLE
-        return NOT_LEADER if method in ("Produce", "Fetch", "ListOffsets") else TIMED_OUT
+    if method in ("Produce", "ListOffsets", "Fetch"):
+        return TIMED_OUT if reason is Reason.TIMEOUT and method != "Fetch" else NOT_LEADER
+    if by_group or by_transaction:
+        return COORDINATOR_NOT_AVAILABLE
     return THROTTLED if reason is Reason.OVER_LIMIT else TIMED_OUT
+
+
+OF_TOPICS: Final = frozenset({UNKNOWN_TOPIC, NOT_LEADER, TOPIC_DENIED})
+"""What is said of topics and partitions, and not of the whole or of a group as well where these are listed: a client
+that is told that the whole has failed looks at none of them, and never learns which topic it may not use."""
 
 
 class _Answer:
@@ -121,24 +136,46 @@ class _Answer:
     def __init__(self, code: int, text: str) -> None:
         self.code = code
         self.text = text
+        self.rows: list[Any] | None = None
+        """What the response's first list answers, where that is none of the request's lists."""
 
     def struct(self, fields: Struct, asked: Any) -> dict[str, Any]:
         """A struct that speaks of `asked`: a struct of the request, or one value of a list in it."""
         value = fields.fresh()
+        inside = False
         for item in (*fields.fields, *fields.tags):
-            if item.name.endswith("error_code") and item.type == "int16":
-                value[item.name] = self.code
-            elif item.name.endswith("error_message") and item.type == "string":
-                value[item.name] = self.text if item.tag is None else value[item.name]
-            elif item.array:
+            if item.array:
                 if item.inner is not None and _has_code(item.inner):
-                    value[item.name] = [self.struct(item.inner, one) for one in _list_for(item, asked)]
-            elif item.inner is None and (found := _same(item, asked)) is not None:
+                    rows, self.rows = self.rows, None
+                    if rows is None:
+                        rows = list(_list_for(item, asked))
+                    value[item.name] = [self.struct(item.inner, one) for one in rows]
+                    inside = inside or bool(rows)
+                elif item.name == ENTITY and isinstance(asked, Mapping):
+                    value[item.name] = list(asked.get(ENTITY, ()))
+            elif item.inner is not None:
+                if item.nullable:
+                    value[item.name] = None
+                elif item.name == "current_leader" and item.tag is None:
+                    value[item.name] = {"leader_id": -1, "leader_epoch": -1}
+            elif item.type == "records":  # empty, as brokers have it: librdkafka cannot read null
+                value[item.name] = b""
+            elif (found := _same(item, asked)) is not None:
                 value[item.name] = found
+        told = inside and self.code in OF_TOPICS
+        for item in fields.fields:
+            if item.name.endswith("error_code") and item.type == "int16":
+                value[item.name] = 0 if told else self.code
+            elif item.name.endswith("error_message") and item.type == "string" and not told:
+                value[item.name] = self.text
         for name, none in _NOBODY.items():
             if name in value and value[name] == 0:
                 value[name] = none
         return value
+
+
+ENTITY: Final = "entity"
+"""A client quota's: a list of names that, all of them together, are what the quota is of."""
 
 
 _NOBODY: Final = {
@@ -148,8 +185,44 @@ _NOBODY: Final = {
     "base_offset": -1,
     "committed_offset": -1,
     "high_watermark": -1,
+    "low_watermark": -1,
+    "producer_epoch": -1,
 }
 """What brokers put where an error leaves nothing to say."""
+
+
+def _replica_rows(asked: Any, whole: bool) -> list[Any]:
+    """StopReplica's partitions, each with its topic: in three forms, the newest last."""
+    rows = list(asked.get("ungrouped_partitions", ()))
+    for topic in asked.get("topics", ()):
+        rows += [{"topic_name": topic["name"], "partition_index": one} for one in topic["partition_indexes"]]
+    for topic in asked.get("topic_states", ()):
+        rows += [{**one, "topic_name": topic["topic_name"]} for one in topic["partition_states"]]
+    return rows
+
+
+def _directory_rows(asked: Any, whole: bool) -> list[Any]:
+    """AlterReplicaLogDirs' topics, out of their directories."""
+    return [topic for directory in asked.get("dirs", ()) for topic in directory["topics"]]
+
+
+def _user_rows(asked: Any, whole: bool) -> list[Any]:
+    """Every user of AlterUserScramCredentials once, whatever happens to how many credentials."""
+    both = (*asked.get("deletions", ()), *asked.get("upsertions", ()))
+    return list({one["name"]: {"user": one["name"]} for one in both}.values())
+
+
+def _log_rows(asked: Any, whole: bool) -> list[Any]:
+    """DescribeLogDirs' answer is by directories, which nobody knows: one where only that can bear the error."""
+    return [] if whole else [{}]
+
+
+_ODD: Final = {
+    "StopReplica": _replica_rows,
+    "AlterReplicaLogDirs": _directory_rows,
+    "AlterUserScramCredentials": _user_rows,
+    "DescribeLogDirs": _log_rows,
+}
 
 
 def _has_code(fields: Struct) -> bool:

@@ -1,7 +1,7 @@
 """Metadata, without reading bodies: generated functions that look at the few fields rules ask for and skip the rest.
 
-A skim goes no further than the last field it needs, so that what is wrong behind that is found only when the body is
-read. Skipping checks lengths all the same.
+A skim goes to the end of the body, past the last field it needs, and skipping checks lengths as reading does: a message
+without an error has a body that can be read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Skim = Callable[[bytes, int, dict[str, Any], int], "str | None"]
 
 METADATA: Final = 3
 FIND_COORDINATOR: Final = 10
+LIST_CONFIG_RESOURCES: Final = 74
 
 _RESOURCE: Final = """\
 if {x} is not None:
@@ -29,6 +30,7 @@ if {x} is not None:
  elif rt==3 or rt==32:gr.append({x})
  elif rt==5:tx.append({x})"""
 """Resource types of ACLs (ResourceType) and of configurations (ConfigResource): both have topics at 2."""
+_TOPIC_RESOURCE: Final = "if rt==2 and {x} is not None:tp.append({x})"
 
 _PLAIN: Final = {
     ("acks",): 'm["kafka.acks"]={x}',
@@ -96,6 +98,12 @@ class _Response:
             return 'if {x}:m["kafka.throttle_time_ms"]={x}'
         if path == ("error_message",):
             return 'if {x}:m["error.message"]={x}'
+        if self.key == LIST_CONFIG_RESOURCES:  # the type stands behind the name
+            return {"resource_name": "rn={x}", "resource_type": "if {x}==2:tp.append(rn)"}.get(item.name)
+        if item.name == "resource_type":
+            return "rt={x}"
+        if item.name == "resource_name":
+            return _TOPIC_RESOURCE
         return _topics(item)
 
 
@@ -121,7 +129,7 @@ def _store(lists: list[str]) -> str:
 _COORDINATOR: Final = """\
 if kt==0:gr+=ck
 elif kt==1:tx+=ck
-elif kt==2:gr+=[k.partition(":")[0] for k in ck]
+elif kt==2:gr+=[k.rsplit(":",2)[0] for k in ck]
 """
 _STATUS: Final = """\
 if er:
@@ -198,6 +206,10 @@ def principal_of(token: bytes, metadata: dict[str, Any]) -> None:
         elif len(fields) > 1 and fields[1].startswith(b"a="):
             name = fields[1][2:]
     elif token.count(b"\0") == 2:
+        try:
+            token.decode()
+        except UnicodeDecodeError:  # PLAIN is text: a mechanism of bytes, GSSAPI, may have two zeros as well
+            return
         name = token.split(b"\0", 2)[1]
     if name:
         metadata["kafka.principal"] = name.decode("utf-8", "surrogateescape")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import l7codec
 from l7codec import BodyError, LocalProtocolError, strategies
 from l7codec.protocols import kafka
 from l7codec.protocols.kafka import bodies, plain
+from l7codec.protocols.kafka.build import frame_request, frame_response
 from l7codec.protocols.kafka.generate import FAULTS, make_reader, make_writer
 from l7codec.protocols.kafka.layout import data_layout, layout
 from l7codec.protocols.kafka.schema import API_NAMES, api, data_schema
@@ -145,6 +149,70 @@ def test_errors_say_what_and_where(data: str, error: str) -> None:
     assert fetch(data) == error
 
 
+# Lengths, counts and tags are 32 bits (KIP-482: UNSIGNED_VARINT). Kafka's reader drops higher bits without a word.
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (HEAD + "80 80 80 80 10", "25 Fetch request v12: topics: a varint of more than 32 bits"),
+        (HEAD + "01 01 01 01 80 80 80 80 10 00", "29 Fetch request v12: a varint of more than 32 bits"),
+    ],
+)
+def test_a_varint_of_more_than_32_bits(data: str, error: str) -> None:
+    """The second would be tag 0, the cluster's id, for a broker."""
+    assert fetch(data) == error
+
+
+def test_the_highest_tag_is_read_and_written() -> None:
+    data = bytes.fromhex(HEAD + "01 01 01 01 ff ff ff ff 0f 02 61 62")
+    for lazy in (False, True):
+        body, end = bodies.read_struct(data, 1, 12, False, 0, lazy)
+        assert (body["_tagged_fields"], end) == ({2**32 - 1: b"ab"}, len(data))
+        assert bodies.write_body(1, 12, False, body) == data
+    with pytest.raises(LocalProtocolError, match="4294967296 is no tag"):
+        bodies.write_body(1, 12, False, {"_tagged_fields": {2**32: b""}})
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(EVERY), st.data())
+def test_a_message_without_an_error_has_a_body(which: tuple[int, bool, int], data: st.DataObject) -> None:
+    """What is wrong is said when the message is delivered, wherever it stands, and again when the body is read."""
+    key, response, version = which
+    written = plain.write(layout(key, response, version), data.draw(drawn.bodies(key, version, response)))
+    changed = data.draw(strategies.mutations(written))
+    ask = frame_request(key, version, 1, "c", b"" if response else changed)
+    if response:
+        conversation = l7codec.Conversation("kafka")
+        list(conversation.client.receive_data(ask))
+        (message,) = conversation.server.receive_data(frame_response(key, version, 1, changed))
+    else:
+        (message,) = l7codec.decode("kafka", ask)
+    if "kafka.undecoded" in message.metadata or message.metadata["kafka.api_version"] != version:
+        return  # acks=0 was asked for, or ApiVersions fell back
+    try:
+        message.body  # noqa: B018
+    except BodyError as error:
+        assert str(message.error) == str(error)
+        assert f" v{version}: " in str(error)
+    else:
+        assert message.error is None
+
+
+def test_finding_out_what_is_wrong_takes_no_memory() -> None:
+    """Many topics without a letter, of two bytes each, and then a boolean that is missing."""
+    data = frame_request(3, 4, 1, None, struct.pack(">i", 50_000) + bytes(100_000))
+    tracemalloc.start()
+    try:
+        (message,) = l7codec.decode("kafka", data)
+        with pytest.raises(BodyError, match="allow_auto_topic_creation: bool takes 1 bytes, 0 are left"):
+            message.body  # noqa: B018
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 15 * len(data)
+
+
 def test_negative_lengths() -> None:
     with pytest.raises(BodyError, match=r"byte 0: Metadata request v0: topics: a length of -2"):
         bodies.read_struct(b"\xff\xff\xff\xfe", 3, 0, False, 0)
@@ -228,6 +296,31 @@ def test_arrays_of_unlike_elements() -> None:
             assert whole(bodies.reader(3, True, version, lazy)(written, 0)[0]) == truth
 
 
+@pytest.mark.parametrize("version", [5, 12])
+@pytest.mark.parametrize("odd", range(4))
+def test_one_unlike_element_among_alike_ones(version: int, odd: int) -> None:
+    """As long as the others, with other arrays in it: read behind arrays that taught the shape of the others."""
+    for lengths in ((2, 1), (3, 0), (0, 3), (1, 1)):
+        partitions = [
+            {
+                "error_code": 0,
+                "partition_index": index,
+                "leader_id": 1,
+                **({"leader_epoch": 7} if version >= 7 else {}),
+                "replica_nodes": list(range(lengths[0] if index == odd else 1)),
+                "isr_nodes": list(range(lengths[1] if index == odd else 2)),
+                "offline_replicas": [],
+            }
+            for index in range(4)
+        ]
+        alike = [partitions[odd - 1]] * 4
+        topics = [{"name": "t", "partitions": one} for one in (alike, partitions, alike)]
+        written = bodies.write_body(3, version, True, {"topics": topics})
+        for lazy in (False, True):
+            body = whole(bodies.reader(3, True, version, lazy)(written, 0)[0])
+            assert [topic["partitions"] for topic in body["topics"]] == [alike, partitions, alike]
+
+
 def test_shapes_that_a_sender_invents_are_not_all_compiled() -> None:
     from l7codec.protocols.kafka.lazy import _MOST_SHAPES, Shapes
 
@@ -244,6 +337,15 @@ def test_shapes_that_a_sender_invents_are_not_all_compiled() -> None:
     assert len(shapes._shapes) <= 4 * _MOST_SHAPES
 
 
+def test_a_struct_that_counts_its_version_as_its_first_field() -> None:
+    """KRaftVersionRecord of KIP-853: int16 version, int16 kraft.version, tagged fields."""
+    data = bytes.fromhex("0000 0001 00")
+    assert kafka.read_data("KRaftVersionRecord", data) == (0, {"version": 0, "kraft_version": 1})
+    assert kafka.write_data("KRaftVersionRecord", 0, {"kraft_version": 1}) == data
+    with pytest.raises(LocalProtocolError, match="KRaftVersionRecord v0"):
+        kafka.write_data("KRaftVersionRecord", 0, 5)
+
+
 def test_embedded_structs_stand_behind_their_version() -> None:
     value = {"topics": ["a"], "user_data": None, "owned_partitions": []}
     data = kafka.write_data("ConsumerProtocolSubscription", 1, value)
@@ -251,3 +353,14 @@ def test_embedded_structs_stand_behind_their_version() -> None:
     assert kafka.read_data("ConsumerProtocolSubscription", data + b"more") == (1, value)
     with pytest.raises(BodyError, match="ConsumerProtocolSubscription has no version -1"):
         kafka.read_data("ConsumerProtocolSubscription", b"\xff\xff")
+    with pytest.raises(LocalProtocolError, match="has no version -1: versions 0 to 3 exist"):
+        kafka.write_data("ConsumerProtocolSubscription", -1, {})
+
+
+def test_structs_of_nothing_but_empty_lists() -> None:
+    """CreatePartitions v1 by hand: three assignments, none of which names a broker."""
+    body = bytes.fromhex("00000001 0001 61 00000004 00000003 00000000 00000000 00000000 00000000 00")
+    head = bytes.fromhex("0025 0001 00000007 ffff")
+    (message,) = l7codec.decode("kafka", (len(head) + len(body)).to_bytes(4, "big") + head + body)
+    (topic,) = message.body["topics"]
+    assert list(topic["assignments"]) == [{"broker_ids": []}] * 3

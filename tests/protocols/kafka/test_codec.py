@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -77,6 +78,9 @@ def test_the_oldest_header_has_no_client_id() -> None:
     assert kafka.request("ControlledShutdown", {"broker_id": 3}, version=0, id=5) == message
 
 
+_TOPIC_RESOURCE = {"resource_type": 2, "resource_name": "orders"}
+
+
 @pytest.mark.parametrize(
     ("name", "body", "version", "said"),
     [
@@ -111,6 +115,35 @@ def test_metadata(name: str, body: Any, version: int, said: dict[str, Any]) -> N
     assert said.items() <= message.metadata.items()
     assert "secret" not in repr(message.metadata)
     assert one(message.raw) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "body"),
+    [
+        ("DescribeConfigs", 4, {"results": [{"resource_type": 4, "resource_name": "1"}, _TOPIC_RESOURCE]}),
+        ("IncrementalAlterConfigs", 1, {"responses": [_TOPIC_RESOURCE]}),
+        (
+            "ListConfigResources",
+            1,
+            {"config_resources": [{"resource_name": "m"}, _TOPIC_RESOURCE]},
+        ),
+        ("DescribeAcls", 3, {"resources": [{"resource_type": 3, "resource_name": "g"}, _TOPIC_RESOURCE]}),
+        ("DeleteAcls", 3, {"filter_results": [{"matching_acls": [_TOPIC_RESOURCE]}]}),
+    ],
+)
+def test_topics_among_the_resources_of_a_response(name: str, version: int, body: Any) -> None:
+    assert kafka.response(name, body, version=version).metadata["topics"] == ("orders",)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        bytes.fromhex("60 82 00 0d 06 09 2a 86 48 86 f7 12 01 02 02 01 00"),  # Kerberos (RFC 4121): two zeros, no text
+        bytes.fromhex("05 04 05 ff 00 0c 00 ff 20 41"),
+    ],
+)
+def test_a_token_of_bytes_names_no_principal(token: bytes) -> None:
+    assert "kafka.principal" not in kafka.request("SaslAuthenticate", {"auth_bytes": token}, version=2).metadata
 
 
 def test_a_consumer_s_fetch_has_no_replica() -> None:
@@ -151,6 +184,43 @@ def test_an_envelope_is_what_is_in_it() -> None:
     assert one(message.raw) == message
     nested = kafka.request("Envelope", {"request_data": message.raw[4:]}, version=0)
     assert "kafka.envelope.method" not in nested.metadata
+
+
+def test_the_answer_to_an_envelope_is_what_is_in_it() -> None:
+    """The broker passes the inner response on: CreateTopics v5, correlation id 9, topic t with error 29, by hand."""
+    inner = kafka.request("CreateTopics", {"topics": [{"name": "t"}]}, version=5, id=9).raw[4:]
+    asked = kafka.request("Envelope", {"request_data": inner}, version=0, id=1)
+    created = bytes.fromhex("00000009 00 00000000 02 02 74 001d 00 ffffffff ffff 00 00 00")
+    body = bytes([len(created) + 1]) + created + b"\0\0\0"
+    answer = ask_and_answer(asked, struct.pack(">ii", 5 + len(body), 1) + b"\0" + body)
+    assert answer.metadata == {
+        "method": "Envelope",
+        "kafka.api_key": 58,
+        "kafka.api_version": 0,
+        "kafka.envelope.method": "CreateTopics",
+        "status": "error",
+        "kafka.error_code": 29,
+        "error.type": "TOPIC_AUTHORIZATION_FAILED",
+        "topics": ("t",),
+    }
+    assert answer.body["response_data"] == created
+
+
+def test_an_envelope_that_was_refused_or_holds_nothing_readable() -> None:
+    inner = kafka.request("CreateTopics", version=5).raw[4:]
+    for data, said, error in (
+        (inner, None, "CLUSTER_AUTHORIZATION_FAILED"),
+        (inner, b"", None),
+        (b"\0\x13\0\x63" + inner[4:], bytes(4), None),
+        (b"\0:\0\0" + inner[4:], bytes(8), None),
+        (b"", bytes(8), None),
+    ):
+        asked = kafka.request("Envelope", {"request_data": data}, version=0)
+        body = {"response_data": said, "error_code": 31 if error else 0}
+        answer = ask_and_answer(asked, kafka.response("Envelope", body, version=0).raw)
+        assert answer.metadata["status"] == ("error" if error else "ok")
+        assert answer.metadata.get("error.type") == error
+        assert "kafka.envelope.method" not in answer.metadata
 
 
 # -- framing --------------------------------------------------------------------------------------------------------
@@ -198,6 +268,42 @@ def test_trailing_bytes_are_kept() -> None:
     assert kafka.trailing_data(one(l7codec.encode(message, {"body": {"group_id": "other"}}))) == b"more"
 
 
+def test_tagged_fields_of_headers_are_kept() -> None:
+    """Heartbeat v4, whose headers have a tag 3 that nobody knows."""
+    request = one(bytes.fromhex("0000001b 000c 0004 00000007 0002 6d65 01 03 02 6162 02 67 00000001 02 6d 00 00"))
+    assert request.error is None
+    assert kafka.header(request) == {
+        "request_api_key": 12,
+        "request_api_version": 4,
+        "correlation_id": 7,
+        "client_id": "me",
+        "_tagged_fields": {3: b"ab"},
+    }
+    body = {"group_id": "g", "generation_id": 1, "member_id": "m"}
+    tags = {3: b"ab"}
+    assert kafka.request("Heartbeat", body, version=4, id=7, client_id="me", header_tags=tags) == request
+    answer = bytes.fromhex("00000010 00000007 01 03 02 6162 00000000 0000 00")
+    heard = ask_and_answer(request, answer)
+    assert kafka.header(heard) == {"correlation_id": 7, "_tagged_fields": {3: b"ab"}}
+    assert kafka.response("Heartbeat", version=4, id=7, header_tags=tags).raw == answer
+    with pytest.raises(LocalProtocolError, match="RequestHeader v1 has no tagged fields"):
+        kafka.request("Heartbeat", version=3, header_tags=tags)
+    with pytest.raises(LocalProtocolError, match="ResponseHeader v0 has no tagged fields"):
+        kafka.response("ApiVersions", version=4, header_tags=tags)
+    with pytest.raises(LocalProtocolError, match="RequestHeader v2: _tagged_fields: -1 is no tag"):
+        kafka.request("Heartbeat", version=4, header_tags={-1: b""})
+
+
+def test_headers_of_what_cannot_be_read() -> None:
+    (unasked,) = Conversation("kafka").server.receive_data(struct.pack(">ii", 4, 5))
+    assert kafka.header(unasked) == {"correlation_id": 5}
+    (short,) = Conversation("kafka").server.receive_data(b"\0\0\0\2ab")
+    with pytest.raises(BodyError, match="ResponseHeader: correlation_id: int32 takes 4 bytes, 2 are left"):
+        kafka.header(short)
+    with pytest.raises(BodyError, match="there is no API 200"):
+        kafka.header(one(frame(200, 0, 1, None, b"")))
+
+
 # -- responses ------------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +349,17 @@ def test_responses_in_another_order_and_ids_used_twice() -> None:
     assert conversation.idle
 
 
+def test_the_answer_to_a_request_that_was_dropped_is_not_read_as_another_s() -> None:
+    """A client that gives every request the same id is answered in order, the dropped request first."""
+    conversation = Conversation("kafka", limits=Limits(pending=2), drop_oldest=True)
+    for name in ("Metadata", "ListGroups", "Heartbeat"):
+        list(conversation.client.receive_data(kafka.request(name, version=0).raw))
+    said = [kafka.response(name, version=0).raw for name in ("Metadata", "ListGroups", "Heartbeat")]
+    answers = list(conversation.server.receive_data(b"".join(said)))
+    assert [answer.metadata.get("method") for answer in answers] == [None, "ListGroups", "Heartbeat"]
+    assert answers[0].metadata == {"kafka.undecoded": True}
+
+
 def test_nobody_answers_produce_without_acks() -> None:
     conversation = Conversation("kafka")
     (message,) = conversation.client.receive_data(kafka.request("Produce", {"acks": 0}, version=3).raw)
@@ -257,6 +374,12 @@ def test_a_throttled_client() -> None:
     )
     assert answer.metadata["kafka.throttle_time_ms"] == 250
     assert answer.metadata["status"] == "ok"
+
+
+def test_a_response_too_short_for_its_id() -> None:
+    (answer,) = Conversation("kafka").server.receive_data(b"\0\0\0\2ab")
+    assert str(answer.error) == "kafka: byte 4: 2 bytes have no room for a response's header"
+    assert (answer.id, answer.body, answer.metadata) == (None, b"ab", {"kafka.undecoded": True})
 
 
 # ApiVersions is answered in version 0 by a broker that does not know the version asked for (KIP-511).
@@ -292,6 +415,14 @@ def test_the_hybrid_that_librdkafka_s_mock_sends() -> None:
     assert answer.error is not None
 
 
+def test_the_hybrid_in_answer_to_a_version_that_does_not_exist() -> None:
+    body = bytes.fromhex("0023 00000002 0012 0000 0003 00 00")
+    answer = ask_and_answer(one(frame(18, 9, 1, b"x", b"")), struct.pack(">ii", 4 + len(body), 1) + body)
+    assert answer.metadata["error.type"] == "UNSUPPORTED_VERSION"
+    assert answer.metadata["kafka.undecoded"] is True
+    assert answer.body == body
+
+
 # -- topic ids ------------------------------------------------------------------------------------------------------
 
 ID = bytes(range(16))
@@ -325,6 +456,49 @@ def test_half_of_the_names_are_none() -> None:
     assert "topics" not in heard.metadata
 
 
+def test_a_name_is_learned_from_beside_its_id_alone() -> None:
+    """As many names as ids, but of different topics: one has no name (UNKNOWN_TOPIC_ID), the other no id."""
+    conversation = Conversation("kafka")
+    topics = [{"name": None, "topic_id": ID, "error_code": 100}, {"name": "orders", "error_code": 3}]
+    answer = kafka.response("Metadata", {"topics": topics}, version=12)
+    ask_and_answer(kafka.request("Metadata", version=12), answer.raw, conversation)
+    (heard,) = conversation.client.receive_data(kafka.request("Fetch", {"topics": [{"topic_id": ID}]}, version=13).raw)
+    assert "topics" not in heard.metadata
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "body"),
+    [
+        ("DeleteTopics", 6, {"responses": [{"name": "orders", "topic_id": ID}]}),
+        ("DescribeTopicPartitions", 0, {"topics": [{"name": "orders", "topic_id": ID}]}),
+        ("DescribeShareGroupOffsets", 0, {"groups": [{"topics": [{"topic_name": "orders", "topic_id": ID}]}]}),
+        ("AlterShareGroupOffsets", 0, {"responses": [{"topic_name": "orders", "topic_id": ID}]}),
+        ("DeleteShareGroupOffsets", 0, {"responses": [{"topic_name": "orders", "topic_id": ID}]}),
+        (
+            "ConsumerGroupDescribe",
+            0,
+            {
+                "groups": [
+                    {
+                        "members": [
+                            {
+                                "subscribed_topic_names": ["other", "orders"],
+                                "assignment": {"topic_partitions": [{"topic_name": "orders", "topic_id": ID}]},
+                            }
+                        ]
+                    }
+                ]
+            },
+        ),
+    ],
+)
+def test_all_responses_that_have_both_teach(name: str, version: int, body: Any) -> None:
+    conversation = Conversation("kafka")
+    ask_and_answer(kafka.request(name, version=version), kafka.response(name, body, version=version).raw, conversation)
+    (heard,) = conversation.client.receive_data(kafka.request("Fetch", {"topics": [{"topic_id": ID}]}, version=13).raw)
+    assert heard.metadata["topics"] == ("orders",)
+
+
 def test_names_are_learned_from_what_is_sent_too() -> None:
     """A proxy's leg to the client sees the response only as something to be sent."""
     conversation = Conversation("kafka")
@@ -344,6 +518,21 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         body = {"topics": [{"name": f"t{number}", "topic_id": bytes(15) + bytes([number + 1])}]}
         session.answered(kafka.response("Metadata", body, version=12), None)
     assert list(session.names.values()) == [f"t{number}" for number in range(15, 20)]
+
+
+def test_forgetting_takes_no_longer_the_more_was_learned() -> None:
+    """Taking the first out of a dict, one by one, looks at all the places that were emptied before: half a minute."""
+    from l7codec.protocols.kafka import state
+
+    session = state.Session()
+    message = kafka.response("Metadata", version=12)
+    began = time.process_time()
+    for first in range(0, 400_000, 10_000):
+        names = tuple(f"t{number}" for number in range(first, first + 10_000))
+        message.metadata.update({"topics": names, "kafka.topic_ids": names})
+        session.answered(message, None)
+    assert len(session.names) == state.NAMES
+    assert time.process_time() - began < 10
 
 
 # -- SASL -----------------------------------------------------------------------------------------------------------
@@ -397,6 +586,36 @@ def test_a_mechanism_that_nobody_knows_ends_with_a_request() -> None:
         list(conversation.server.receive_data(token(b"\x60")))
     (after,) = conversation.client.receive_data(kafka.request("Metadata", version=1, id=2).raw)
     assert after.metadata["method"] == "Metadata"
+
+
+def test_a_refused_token_of_oauthbearer_is_followed_by_another() -> None:
+    """RFC 7628, section 3.2.3: the client answers the server's error with one byte 01."""
+    conversation = handshake("OAUTHBEARER")
+    for sent, said in ((b"n,,\1auth=Bearer x\1\1", b'{"status":"invalid_token"}'), (b"\1", b"")):
+        (message,) = conversation.client.receive_data(token(sent))
+        assert (message.body, message.error) == (sent, None)
+        (answer,) = conversation.server.receive_data(token(said))
+        assert answer.request is message
+    assert conversation.pinned == {"sasl"}
+    (after,) = conversation.client.receive_data(kafka.request("Metadata", version=1, id=2).raw)
+    assert after.metadata["method"] == "Metadata"
+    assert conversation.pinned == frozenset()
+
+
+def test_the_first_token_is_one_whatever_it_looks_like() -> None:
+    conversation = handshake("CUSTOM")
+    looks = kafka.request("Metadata", version=1, id=2).raw
+    heard = [message for _ in range(2) for message in conversation.client.receive_data(looks)]
+    assert [message.metadata["method"] for message in heard] == ["SaslAuthenticate", "Metadata"]
+
+
+def test_a_request_that_looks_like_a_token_of_0_9() -> None:
+    """Only the first frame of a connection may be one."""
+    conversation = Conversation("kafka")
+    list(conversation.client.receive_data(kafka.request("Metadata", version=1, id=2).raw))
+    (heard,) = conversation.client.receive_data(frame(0x6000, 0, 3, None, b""))
+    assert "there is no API 24576" in str(heard.error)
+    assert conversation.pinned == frozenset()
 
 
 def test_a_refused_handshake() -> None:

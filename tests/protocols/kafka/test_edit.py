@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import l7codec
 from l7codec import Conversation, LocalProtocolError, Message, Reason, Side, encode
@@ -128,6 +130,226 @@ def test_other_topics_by_their_places() -> None:
     )
 
 
+def asked(name: str, body: Any, version: int, answer: Any, edits: dict[str, Any]) -> Any:
+    """The body of the answer to a request, with edits."""
+    request = kafka.request(name, body, version=version)
+    response = heard(request, kafka.response(name, answer, version=version).raw)
+    return heard(request, encode(response, edits)).body
+
+
+def test_coordinators_are_named_back_by_what_was_asked_for() -> None:
+    """A response has keys, and does not say of what."""
+    edits = {"kafka.strip_group_prefix": "g.", "kafka.strip_transactional_id_prefix": "t."}
+    share = "t.g:AAAAAAAAAAAAAAAAAAAAAQ:0"
+    for version in (4, 5, 6):
+        for kind, key, expected in ((0, "g.a", "a"), (1, "t.a", "a"), (1, "g.a", "g.a"), (2, "g." + share, share)):
+            body = {"coordinator_keys": [key], "key_type": kind}
+            found = asked("FindCoordinator", body, version, {"coordinators": [{"key": key}]}, edits)
+            assert found["coordinators"][0]["key"] == expected
+
+
+def test_a_share_partition_s_key_is_read_from_its_end() -> None:
+    """Groups may have colons in them: `SharePartitionKey` of Kafka."""
+    key = "a:b:AAAAAAAAAAAAAAAAAAAAAQ:0"
+    request = kafka.request("FindCoordinator", {"coordinator_keys": [key], "key_type": 2}, version=6)
+    assert request.metadata["group"] == "a:b"
+    again = one(encode(request, {"kafka.group_prefix": "g.", "group": "c"}))
+    assert again.body["coordinator_keys"] == ["g.c:AAAAAAAAAAAAAAAAAAAAAQ:0"]
+
+
+def test_another_group_for_whoever_looks_for_its_coordinator() -> None:
+    for version in (0, 1, 3):
+        assert one(encode(kafka.request("FindCoordinator", {"key": "a"}, version=version), {"group": "b"})).body[
+            "key"
+        ] == ("b")
+    with pytest.raises(LocalProtocolError, match="names no group"):
+        encode(kafka.request("FindCoordinator", {"key": "a", "key_type": 1}, version=3), {"group": "b"})
+
+
+LITERAL, PREFIXED = 3, 4
+ANY, MATCH = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        (("orders", LITERAL), ("x.orders", LITERAL)),
+        (("ord", PREFIXED), ("x.ord", PREFIXED)),
+        (("*", LITERAL), ("x.", PREFIXED)),  # all topics: all of this tenant's
+        (("*", PREFIXED), ("x.*", PREFIXED)),
+    ],
+)
+def test_all_topics_of_an_access_list_are_all_with_the_prefix(given: Any, becomes: Any) -> None:
+    resource = {"resource_type": 2, "resource_name": given[0]}
+    for version in (1, 2, 3):
+        body = {"creations": [{**resource, "resource_pattern_type": given[1]}, {"resource_type": 3}]}
+        (first, second) = one(encode(kafka.request("CreateAcls", body, version=version), PREFIX)).body["creations"]
+        assert (first["resource_name"], first["resource_pattern_type"]) == becomes
+        assert (second["resource_name"], second["resource_pattern_type"]) == ("", LITERAL)
+        for name, there, back in (
+            ("DescribeAcls", lambda acl: {"resources": [acl]}, lambda body: body["resources"][0]),
+            (
+                "DeleteAcls",
+                lambda acl: {"filter_results": [{"matching_acls": [acl]}]},
+                lambda body: body["filter_results"][0]["matching_acls"][0],
+            ),
+        ):
+            acl = {"resource_type": 2, "resource_name": becomes[0], "pattern_type": becomes[1]}
+            found = back(asked(name, {}, version, there(acl), {"kafka.strip_topic_prefix": "x."}))
+            assert (found["resource_name"], found["pattern_type"]) == given
+
+
+PREFIX = {"kafka.topic_prefix": "x."}
+
+
+def test_filters_of_access_lists() -> None:
+    for pattern in (ANY, MATCH, LITERAL):
+        body = {"resource_type_filter": 2, "resource_name_filter": "*", "pattern_type_filter": pattern}
+        found = one(encode(kafka.request("DescribeAcls", body, version=2), PREFIX)).body
+        assert (found["resource_name_filter"], found["pattern_type_filter"]) == ("x.", PREFIXED)
+    none = kafka.request("DescribeAcls", {**body, "resource_name_filter": None}, version=2)
+    assert encode(none, PREFIX) == none.raw
+    oldest = {"creations": [{"resource_type": 2, "resource_name": "*"}]}
+    with pytest.raises(LocalProtocolError, match="CreateAcls request v0 cannot say: all topics with a prefix"):
+        encode(kafka.request("CreateAcls", oldest, version=0), PREFIX)
+
+
+def test_a_prefix_of_an_access_list_is_no_topic_to_rename() -> None:
+    resource = {"resource_type": 2, "resource_name": "a"}
+    body = {"creations": [{**resource, "resource_pattern_type": pattern} for pattern in (LITERAL, PREFIXED)]}
+    again = one(encode(kafka.request("CreateAcls", body, version=3), {"kafka.rename_topics": {"a": "b"}}))
+    assert [one["resource_name"] for one in again.body["creations"]] == ["b", "a"]
+    again = one(encode(kafka.request("CreateAcls", body, version=3), {"topics": ("c", "d")}))
+    assert again.metadata["topics"] == ("c", "d")
+
+
+def test_resources_whose_type_stands_behind_them() -> None:
+    listed = [
+        {"resource_name": "x.a", "resource_type": 2},
+        {"resource_name": "x.a", "resource_type": 4},
+        {"resource_name": "x.a", "resource_type": 32},
+    ]
+    edits = {"kafka.strip_topic_prefix": "x.", "kafka.strip_group_prefix": "x"}
+    found = asked("ListConfigResources", {}, 1, {"config_resources": listed}, edits)
+    assert [one["resource_name"] for one in found["config_resources"]] == ["a", "x.a", ".a"]
+    listed = [{"resource_name": "x.a"}]  # of version 0: telemetry subscriptions alone
+    assert asked("ListConfigResources", {}, 0, {"config_resources": listed}, edits)["config_resources"] == listed
+
+
+@given(st.text("()[]^|.*:?\\\\QEx-ab", max_size=12), st.text("ab.xQ)", max_size=6))
+def test_a_regular_expression_stays_behind_its_prefix(regex: str, name: str) -> None:
+    """RE2, which brokers use, never finds a topic that lacks the prefix; and finds those behind it that it did."""
+    re2 = pytest.importorskip("re2")
+    options = re2.Options()
+    options.log_errors = False
+    body = {"group_id": "g", "subscribed_topic_regex": regex}
+    request = kafka.request("ConsumerGroupHeartbeat", body, version=1)
+    try:
+        alone = re2.compile(regex, options)
+    except re2.error:
+        alone = None
+    try:
+        prefixed = one(encode(request, {"kafka.topic_prefix": "x.)"})).body["subscribed_topic_regex"]
+    except LocalProtocolError:
+        assert alone is None or "^" in regex or "\\" in regex
+        return
+    try:
+        both = re2.compile(prefixed, options)
+    except re2.error:
+        assert alone is None
+        return
+    if regex:
+        assert both.fullmatch(name) is None or name.startswith("x.)")
+        assert alone is not None
+        assert (both.fullmatch("x.)" + name) is None) == (alone.fullmatch(name) is None)
+    if "^" in regex:  # an anchor is not put there again
+        return
+    again = one(encode(one(encode(request, {"kafka.topic_prefix": "x.)"})), {"kafka.strip_topic_prefix": "x.)"}))
+    assert again.raw == request.raw
+
+
+def test_no_expression_gets_out_of_its_prefix() -> None:
+    for regex in ("a)|(?:.*", "a\\", "[a", "[]", "(a", "\\Qa)|(.*", "(^a)", "^*a", "\\Aa", "a|b^"):
+        body = {"group_id": "g", "subscribed_topic_regex": regex}
+        with pytest.raises(LocalProtocolError, match="no prefix can be put before"):
+            encode(kafka.request("ConsumerGroupHeartbeat", body, version=1), PREFIX)
+
+
+def test_anchors_stand_behind_no_prefix() -> None:
+    body = {"group_id": "g", "subscribed_topic_regex": "^a.*$|^b[^]|)]|[[:alpha:]^]"}
+    again = one(encode(kafka.request("ConsumerGroupHeartbeat", body, version=1), PREFIX))
+    assert again.body["subscribed_topic_regex"] == r"x\.(?:a.*$|b[^]|)]|[[:alpha:]^])"
+
+
+def test_a_consumer_s_bytes_of_a_newer_version_keep_what_is_behind() -> None:
+    """KIP-429: what a reader does not know it passes over. By hand: version 9, topics, no user data, and more."""
+    data = bytes.fromhex("0009 00000001 0001 61 ffffffff 00000001 0001 61 00000000 00000005 ffff beef")
+    expected = bytes.fromhex("0009 00000001 0003 782e61 ffffffff 00000001 0003 782e61 00000000 00000005 ffff beef")
+    for protocol, becomes in (("consumer", expected), ("connect", data)):
+        body = {"protocol_type": protocol, "protocols": [{"name": "range", "metadata": data}]}
+        again = one(encode(kafka.request("JoinGroup", body, version=5), PREFIX))
+        assert again.body["protocols"][0]["metadata"] == becomes
+
+
+def test_the_request_in_an_envelope_and_its_response() -> None:
+    inner = kafka.request("CreateTopics", {"topics": [{"name": "a"}]}, version=7, id=3, client_id="c")
+    envelope = kafka.request("Envelope", {"request_data": inner.raw[4:], "client_host_address": b"\x7f\0\0\1"})
+    again = one(encode(envelope, PREFIX))
+    assert again.metadata["topics"] == ("x.a",)
+    assert again.body["request_data"] == encode(inner, PREFIX)[4:]
+    answer = kafka.response("CreateTopics", {"topics": [{"name": "x.a"}]}, version=7, id=3)
+    expected = kafka.response("CreateTopics", {"topics": [{"name": "a"}]}, version=7, id=3)
+    edits = {"kafka.strip_topic_prefix": "x."}
+    response = heard(again, kafka.response("Envelope", {"response_data": answer.raw[4:]}).raw)
+    assert heard(again, encode(response, edits)).body["response_data"] == expected.raw[4:]
+    response.request = None
+    with pytest.raises(LocalProtocolError, match="what is inside is not known"):
+        encode(response, edits)
+    within = kafka.request("Envelope", {"request_data": envelope.raw[4:]})
+    with pytest.raises(LocalProtocolError, match="what is inside is not known"):
+        encode(within, PREFIX)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {"kafka.topic_prefix": 5},
+        {"kafka.strip_group_prefix": b"x"},
+        {"kafka.transactional_id_prefix": ["x"]},
+        {"kafka.rename_topics": ["a"]},
+        {"kafka.rename_topics": {"a": None}},
+        {"kafka.brokers": "b:1"},
+        {"topics": 5},
+        {"topics": "a"},
+        {"topics": (5,)},
+        {"group": None},
+        {"group": 5},
+        {"client_id": 5},
+        {"id": "5"},
+        {"kafka.topic_prefix": "x" * 32767},
+        {"kafka.topic_prefix": "\ud800"},
+    ],
+)
+def test_edits_of_the_wrong_kind(edits: dict[str, Any]) -> None:
+    body = {"group_id": "g", "topics": [{"name": "a"}]}
+    with pytest.raises(LocalProtocolError):
+        encode(kafka.request("OffsetCommit", body, version=8), edits)
+
+
+def test_all_but_the_name_stays_however_oddly_it_was_written() -> None:
+    """Metadata v9: lengths and counts in more bytes than they need, unknown tags, bytes behind the body."""
+    head = "0003 0009 00000001 0001 63 8100 07 8200 beef"  # a tag in the header
+    body = "8200 {name} 8100 63 01 ff  01 00 02 00 8100 05 8000 cafe"
+    raw, expected = (
+        bytes.fromhex(f"{len(data):08x}") + data
+        for data in (bytes.fromhex((head + body).format(name=name)) for name in ("8280 00 61", "04 782e61"))
+    )
+    message = one(raw)
+    assert message.metadata["topics"] == ("a",)
+    assert encode(message, PREFIX) == expected
+    assert encode(message, {"kafka.rename_topics": {"b": "c"}}) == raw
+
+
 # -- brokers --------------------------------------------------------------------------------------------------------
 
 ENDPOINTS = {"node_id": 1, "host": "broker-1", "port": 9092}
@@ -158,8 +380,36 @@ def test_brokers_get_other_addresses(name: str, version: int, body: Any, where: 
         assert (found["host"], found["port"]) == (host, port)
 
 
+def test_addresses_of_ipv6() -> None:
+    """A field of a response has them without brackets, as `advertised.listeners` loses them."""
+    body = {"brokers": [{"node_id": 1, "host": "::1", "port": 9092}]}
+    for to in ({"[::1]:9092": "[fd00::7]:9093"}, {"::1:9092": ("fd00::7", 9093)}):
+        (found,) = responded("Metadata", body, 5, {"kafka.brokers": to}).body["brokers"]
+        assert (found["host"], found["port"]) == ("fd00::7", 9093)
+
+
+def test_hosts_that_are_no_brokers_stay() -> None:
+    to = {"kafka.brokers": {"h:1": "proxy:2", -1: "proxy:3", 0: "proxy:4"}}
+    acl = {"resources": [{"resource_type": 2, "acls": [{"host": "h"}]}]}
+    assert responded("DescribeAcls", acl, 3, to).body["resources"][0]["acls"][0]["host"] == "h"
+    endpoint = {"partitions_by_user_endpoint": [{"user_endpoint": {"host": "h", "port": 1}}]}
+    answer = responded("StreamsGroupHeartbeat", endpoint, 0, to)
+    assert answer.body["partitions_by_user_endpoint"][0]["user_endpoint"] == {"host": "h", "port": 1}
+    nobody = {"node_id": -1, "host": "", "port": -1, "error_code": 15}
+    assert responded("FindCoordinator", nobody, 3, to).body["host"] == ""
+
+
+def test_leaders_of_controllers() -> None:
+    leader = {"current_leader": {"leader_id": 1, "host": "c1", "port": 9093}}
+    found = responded("UpdateRaftVoter", leader, 0, {"kafka.brokers": {1: "proxy:2"}}).body["current_leader"]
+    assert (found["leader_id"], found["host"], found["port"]) == (1, "proxy", 2)
+    nodes = {"nodes": [{"node_id": 1, "listeners": [{"name": "C", "host": "c1", "port": 9093}] * 2}]}
+    found = responded("DescribeQuorum", nodes, 2, {"kafka.brokers": {1: "proxy:2"}}).body["nodes"][0]["listeners"]
+    assert [(one["host"], one["port"]) for one in found] == [("proxy", 2)] * 2
+
+
 def test_a_broker_s_address_that_is_none() -> None:
-    for to in ("nowhere", "host:port", "h:123456", 7):
+    for to in ("nowhere", "host:port", "h:123456", 7, ":9092", "h:70000", ("h", "9"), ("h", 2**40), ("h",)):
         with pytest.raises(LocalProtocolError, match="is no broker's address"):
             responded("Metadata", {"brokers": [ENDPOINTS]}, 5, {"kafka.brokers": {1: to}})
 

@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import kafka_records as fuzz_target
-from l7codec import BodyError, LocalProtocolError, MissingExtra
+from l7codec import BodyError, Conversation, LocalProtocolError, MissingExtra, encode
 from l7codec.crc32c import crc32c
 from l7codec.message import _plain
+from l7codec.protocols import kafka as protocol
 from l7codec.protocols.kafka import records as kafka
 from l7codec.protocols.kafka.records import Batch, Record, Records, batch, compression, control, control_type, message
 from l7codec.protocols.kafka.records.compression import _xxh32
@@ -121,6 +122,71 @@ def test_varints(number: int) -> None:
 @given(strategies.broken())
 def test_any_bytes_give_records_or_a_body_error(data: bytes) -> None:
     fuzz_target.test_one(data)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_another_compression_moves_records_as_the_same_one_does(codec: str) -> None:
+    """Offsets and timestamps are deltas: whoever moves the base moves them all, compressed anew or not."""
+    old = batch([(b"a", b"1", (), 1000), (b"b", b"2", (), 1005)], base_offset=1000, compression="gzip")
+    for fields in ({"base_offset": 500}, {"base_timestamp": 5, "max_timestamp": 10}, {"producer_id": 7}):
+        moved, packed = old.replace(**fields), old.replace(compression=codec, **fields)
+        assert list(packed) == list(moved)
+        assert (packed.compression, packed.crc_valid) == (codec, True)
+        assert {**packed.header(), "size": 0, "crc": 0, "compression": ""} == {
+            **moved.header(), "size": 0, "crc": 0, "compression": "",
+        }  # fmt: skip
+    assert [record.offset for record in old.replace(compression=codec, base_offset=500)] == [500, 501]
+    empty = batch([], base_offset=9, last_offset_delta=3, count=0, compression="gzip")  # what compaction leaves
+    assert empty.replace(compression=codec).last_offset == 12
+
+
+def test_nothing_is_decompressed_until_a_record_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by framing, metadata, bodies, edits of names, headers of batches, or checksums."""
+    field = Records.join(*(batch([(b"k", b"v")], compression=codec) for codec in CODECS))
+    topic = {"name": "a", "partition_data": [{"index": 0, "records": field}]}
+    fetched = {"topic": "a", "partitions": [{"records": field}]}
+    produce = protocol.request("Produce", {"acks": -1, "topic_data": [topic]}, version=9).raw
+    fetch = protocol.response("Fetch", {"responses": [fetched]}, version=11).raw
+
+    def refuse(*_: object) -> bytes:
+        raise AssertionError("decompressed")
+
+    monkeypatch.setattr(compression, "decompress", refuse)
+    conversation = Conversation("kafka")
+    (asked,) = conversation.client.receive_data(produce)
+    assert encode(asked, {"kafka.topic_prefix": "x."}).count(field.data) == 1
+    (partition,) = asked.body["topic_data"][0]["partition_data"]
+    assert [one.compression for one in partition["records"].headers()] == list(CODECS)
+    partition["records"].verify()
+    conversation = Conversation("kafka")
+    list(conversation.client.receive_data(protocol.request("Fetch", version=11).raw))
+    (answer,) = conversation.server.receive_data(fetch)
+    again = answer.body["responses"][0]["partitions"][0]["records"]
+    assert len(again.batches) == len(CODECS)
+    rows = iter(again)
+    assert next(rows).value == b"v"  # of the first, which is not compressed
+    with pytest.raises(AssertionError, match="decompressed"):
+        next(rows)
+
+
+def test_lz4_and_zstd_as_others_may_write_them() -> None:
+    """Linked blocks, checksums, sizes in the frame or none, several frames, frames to be skipped."""
+    import lz4.frame
+
+    content = b"hello world" * 20_000
+    for options in (
+        {"block_linked": True, "block_size": lz4.frame.BLOCKSIZE_MAX64KB},
+        {"block_linked": False, "store_size": False},
+        {"content_checksum": True, "block_checksum": True},
+    ):
+        assert compression.decompress(compression.LZ4, lz4.frame.compress(content, **options), 2**20) == content
+    import cramjam
+
+    packer = cramjam.zstd.Compressor()
+    packer.compress(content)
+    frame = bytes(packer.finish())  # without its size
+    skipped = bytes.fromhex("502a4d18 04000000 61626364")
+    assert compression.decompress(compression.ZSTD, skipped + frame * 2, 2**20) == content * 2
 
 
 def test_offsets_follow_one_another() -> None:

@@ -208,3 +208,30 @@ def test_kio_both_ways() -> None:
     )
     write_new_batch(written, new)
     assert written.getvalue() == ours.raw
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_append_time_and_idempotent_producers_as_others_see_them(codec: str) -> None:
+    from aiokafka.record.memory_records import MemoryRecords as AioRecords
+    from kafka.record import MemoryRecords
+
+    rows: list[Any] = [(b"k", None, (("h", None), ("h", b"")), 1000), (None, b"", (), 900)]
+    data = batch(
+        rows,
+        compression=codec,
+        log_append_time=True,
+        max_timestamp=77_000,
+        producer_id=2**40,
+        producer_epoch=3,
+        base_sequence=9,
+        transactional=True,
+    ).raw
+    for reader in (MemoryRecords, AioRecords):
+        found = reader(data).next_batch()
+        assert (found.producer_id, found.producer_epoch, found.base_sequence) == (2**40, 3, 9)
+        assert found.is_transactional
+        assert not found.is_control_batch
+        assert [(r.key, r.value, tuple(r.headers), r.timestamp, r.timestamp_type) for r in found] == [
+            (b"k", None, (("h", None), ("h", b"")), 77_000, 1),
+            (None, b"", (), 77_000, 1),
+        ]

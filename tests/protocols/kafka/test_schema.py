@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +160,43 @@ def test_a_field_that_a_release_adds_is_taken_up(tmp_path: Path) -> None:
     lines = (tmp_path / "schema_table.py").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith('    12: "'))
     assert "Heartbeat 0-5 4+ |" in line
+    assert any(one.endswith(", 4.4.0, 4.9.0.") for one in lines)
     assert "; mood int8 5+ =-1 ~ |" in line
     assert "instance_id string 3+ ? =null" in line
     assert script("--check", str(release)).returncode == 1
+
+
+def test_a_directory_is_as_good_as_a_jar(definitions: Path, tmp_path: Path) -> None:
+    """A directory of the files, a checkout that has them in their place, and a jar give the same table."""
+    checkout = tmp_path / "kafka"
+    place = checkout / "clients" / "src" / "main" / "resources" / "common" / "message"
+    shutil.copytree(definitions, place)
+    elsewhere = checkout / "group-coordinator" / "src" / "main" / "resources" / "common" / "message"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "GroupMetadataKey.json").write_text('{"type": "data", "name": "GroupMetadataKey"}')
+    (checkout / "gradle.properties").write_text("group=org.apache.kafka\nversion=4.3.1\nscalaVersion=2.13.18\n")
+    jar = tmp_path / "kafka-clients-4.3.1.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        for file in definitions.glob("*.json"):
+            archive.write(file, f"common/message/{file.name}")
+    names = runpy.run_path(str(SCRIPT))
+    tables = {
+        names["write_schemas"](names["merge_releases"]([names["read_release"](path)]), names["release_name"](path))
+        for path in (place, checkout, jar)
+    }
+    assert len(tables) == 1
+    assert "message definitions of Kafka 4.3.1.\n" in tables.pop()
+    done = script("--fresh", "--into", str(tmp_path), str(checkout))
+    assert done.stdout == "schema_table.py written\n", done.stderr
+
+
+def test_what_is_no_release(tmp_path: Path) -> None:
+    assert f"{tmp_path / 'x.jar'}: there is no such file" in script("--check", str(tmp_path / "x.jar")).stderr
+    assert f"{tmp_path}: no message definitions" in script("--check", str(tmp_path)).stderr
+    (tmp_path / "package.json").write_text('{"name": "x"}')
+    assert (
+        "package.json: not a message definition: KeyError('validVersions')" in script("--check", str(tmp_path)).stderr
+    )
 
 
 @pytest.mark.jvm

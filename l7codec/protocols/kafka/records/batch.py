@@ -463,20 +463,23 @@ def _replace_batch(
     if unknown:
         raise _refused(f"a batch has no field {min(unknown)!r}")
     kept: dict[str, Any] = {name: getattr(old, name) for name in _FIELDS}
-    if records is not None or compression is not None:
-        if records is not None:
-            rows = _rows(records, fields.get("base_offset", old.base_offset))
-            del kept["count"]
-            highest = max((row[4] for row in rows), default=old.base_offset)
-            kept["last_offset_delta"] = max(old.last_offset_delta, highest - old.base_offset)
-            if not old.log_append_time:
-                del kept["max_timestamp"]
-        else:
-            rows = list(old.rows())
+    if records is not None:
+        rows = _rows(records, fields.get("base_offset", old.base_offset))
+        del kept["count"]
+        highest = max((row[4] for row in rows), default=old.base_offset)
+        kept["last_offset_delta"] = max(old.last_offset_delta, highest - old.base_offset)
+        if not old.log_append_time:
+            del kept["max_timestamp"]
         kept["compression"] = old.compression if compression is None else compression
         return batch(rows, level=level, **{**kept, **fields})
+    codec, content = old.attributes & _CODEC, old.raw[_ROWS:]
+    if compression is not None:  # what is compressed stays, bit by bit: only the records' own bytes are packed anew
+        if codec:
+            content = old._decompress(codec, content, old._limit)
+        codec = _number(compression)
+        content = _compressed(codec, content, 2, level)
     new = {**kept, **fields}
-    attributes = old.attributes & ~(_APPEND_TIME | _TRANSACTIONAL | _CONTROL | _DELETE_HORIZON)
+    attributes = old.attributes & ~(_CODEC | _APPEND_TIME | _TRANSACTIONAL | _CONTROL | _DELETE_HORIZON) | codec
     for flag, name in (
         (_APPEND_TIME, "log_append_time"),
         (_TRANSACTIONAL, "transactional"),
@@ -497,7 +500,7 @@ def _replace_batch(
         new["producer_epoch"],
         new["base_sequence"],
         new["count"],
-        old.raw[_ROWS:],
+        content,
     )
 
 

@@ -59,8 +59,6 @@ def control(record: Record) -> dict[str, Any]:
     if name is not None:
         if record.value is None:
             raise BodyError("kafka", 0, f"a control record of type {kind} without a value")
-        # Only EndTxnMarker has a version before its fields; the others count it as their first.
-        own = name == "EndTxnMarker"
-        version, fields = read_data(name, record.value if own else record.value[:2] + record.value)
+        version, fields = read_data(name, record.value)
         shown |= {"version": version, **fields}
     return shown
