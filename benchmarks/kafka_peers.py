@@ -14,10 +14,11 @@ __all__ = ["Peer", "kafka_python", "kio"]
 
 
 class Peer(NamedTuple):
-    """How a library reads a body into its object, and writes it."""
+    """How a library reads a body into its object, and writes it; and that object's class."""
 
     read: Callable[[bytes], Any]
     write: Callable[[Any], bytes]
+    type: Any
 
 
 def kio(key: int, response: bool, version: int) -> Peer | None:
@@ -42,7 +43,7 @@ def kio(key: int, response: bool, version: int) -> Peer | None:
         write_into(out, value)
         return out.getvalue()
 
-    return Peer(read, write)
+    return Peer(read, write, entity)
 
 
 @cache
@@ -87,4 +88,4 @@ def kafka_python(key: int, response: bool, version: int) -> Peer | None:
         encoded: bytes = value.encode(version=version)
         return bytes(encoded)
 
-    return Peer(read, write)
+    return Peer(read, write, message)

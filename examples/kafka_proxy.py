@@ -1,13 +1,22 @@
-"""A proxy in front of a Kafka broker that gives each tenant topics, groups and transactional ids of its own.
+"""A proxy in front of a Kafka cluster that gives a tenant topics, groups and transactional ids of its own.
 
-    python examples/kafka_proxy.py --listen 127.0.0.1:9092 --broker 127.0.0.1:19092 --tenant acme
+    python examples/kafka_proxy.py --tenant acme 127.0.0.1:9092=kafka-1:9092 127.0.0.1:9093=kafka-2:9092
 
 A client that writes to `orders` through it writes to `acme.orders`, and never learns of that: requests get the prefix,
-responses lose it. Brokers name their addresses in responses, and clients go there; so these are replaced by the proxy's
-own. All else, the record batches above all, passes through as the very bytes that came. SASL tokens do, too.
+responses lose it. Brokers name their addresses in responses, and clients go there; so each broker has an address of the
+proxy's, which takes the place of its own. Write the brokers' as they name themselves (`advertised.listeners`): a
+broker that is not listed is reached past the proxy. All else, the record batches above all, passes through as the very
+bytes that came. SASL tokens do, too.
 
 One `Conversation` for each leg: the client's with the proxy, and the proxy's with the broker. What one leg receives,
-the other sends. It serves a cluster of one broker; a larger one needs a port for each.
+the other sends.
+
+- What cannot be read cannot be rewritten. So clients are offered no version that the library does not know, and what is
+  unreadable all the same ends the connection.
+- Whoever reads slowly is waited for: nothing is read from one side while the other has not taken what came before.
+- Where one side ends or fails, the other is closed: clients and brokers of Kafka know how to connect again.
+- Names of other tenants show where a client asks for all topics or groups there are. Access lists at the brokers are
+  what keeps tenants apart; this gives them names.
 """
 
 from __future__ import annotations
@@ -15,84 +24,141 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from l7codec import Conversation, Message, ProtocolError
+from l7codec import Conversation, L7Error, Message
+from l7codec.protocols import kafka
 
 Address = tuple[str, int]
 
+CHUNK = 1 << 16
+PATIENCE = 10.0
+"""Seconds that a broker has to take a connection."""
+
 
 class TenantProxy:
-    """Serves on `listen` what the broker at `broker` has for one tenant."""
+    """Serves what the brokers have for one tenant: `brokers` says on which address which of them.
 
-    def __init__(self, broker: Address, tenant: str, listen: Address = ("127.0.0.1", 0)) -> None:
-        self.broker = broker
-        self.listen = listen
-        self.prefix = f"{tenant}."
-        self.seen: list[Message] = []
-        """Requests and responses in the order they came, for whoever wants to look."""
+    `watch` is called with every request and response as it came.
+    """
+
+    def __init__(
+        self, brokers: Mapping[Address, Address], tenant: str, watch: Callable[[Message], object] | None = None
+    ) -> None:
+        self.brokers = brokers
+        self.watch = watch or (lambda message: None)
+        names = ("topic", "group", "transactional_id")
+        self._in: dict[str, Any] = {f"kafka.{name}_prefix": f"{tenant}." for name in names}
+        self._out: dict[str, Any] = {f"kafka.strip_{name}_prefix": f"{tenant}." for name in names}
+        self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> Address:
-        """Begin to listen; returns where."""
-        self._server = await asyncio.start_server(self._serve, *self.listen)
-        address: Address = self._server.sockets[0].getsockname()[:2]
-        prefix, (host, port) = self.prefix, self.broker
-        names = ("topic", "group", "transactional_id")
-        self._in = {f"kafka.{name}_prefix": prefix for name in names}
-        self._out: dict[str, Any] = {f"kafka.strip_{name}_prefix": prefix for name in names}
-        self._out["kafka.brokers"] = {f"{host}:{port}": f"{address[0]}:{address[1]}"}
-        return address
+    async def start(self) -> list[Address]:
+        """Begin to listen; returns where, in the brokers' order. Port 0 is any that is free."""
+        addresses: list[Address] = []
+        for listen, broker in self.brokers.items():
+            server = await asyncio.start_server(partial(self._serve, broker), *listen)
+            self._servers.append(server)
+            addresses.append((listen[0], server.sockets[0].getsockname()[1]))
+        self._out["kafka.brokers"] = {
+            f"{host}:{port}": own for (host, port), own in zip(self.brokers.values(), addresses, strict=True)
+        }
+        return addresses
 
     async def stop(self) -> None:
-        """Close everything."""
-        self._server.close()
+        """Close everything; returns when it is closed."""
+        for server in self._servers:
+            server.close()
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, broker: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
         try:
-            await self._relay(reader, writer)
-        except (OSError, ProtocolError) as error:
-            print(f"closed: {error}")
-        except asyncio.CancelledError:  # `stop`: the connection ends here, and so does the task
+            async with asyncio.timeout(PATIENCE):
+                from_broker, to_broker = await asyncio.open_connection(*broker)
+            try:
+                await self._relay(reader, writer, from_broker, to_broker)
+            finally:
+                await _close(to_broker)
+        except* (OSError, L7Error) as errors:  # TimeoutError is an OSError
+            for error in errors.exceptions:
+                print(f"{broker[0]}:{broker[1]}: closed: {error}")
+        except* asyncio.CancelledError:  # `stop`: the connection ends here, and so does the task
             pass
         finally:
             self._connections.discard(task)
             await _close(writer)
 
-    async def _relay(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        from_broker, to_broker = await asyncio.open_connection(*self.broker)
+    async def _relay(
+        self,
+        from_client: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+        from_broker: asyncio.StreamReader,
+        to_broker: asyncio.StreamWriter,
+    ) -> None:
+        """Pass on both directions until the broker ends, or one of them fails. Then the other is cancelled."""
         down, up = Conversation("kafka"), Conversation("kafka")
 
         async def requests() -> None:
-            while data := await from_client.read(1 << 16):
+            while data := await from_client.read(CHUNK):
                 for request in down.client.receive_data(data):
-                    self.seen.append(request)
-                    to_broker.write(up.send(request, self._in if readable(request) else {}))
+                    self.watch(request)
+                    to_broker.write(up.send(request, self._request_edits(request)))
                 await to_broker.drain()
-            to_broker.write_eof()
+            to_broker.write_eof()  # what was asked for may still be answered
 
         async def responses() -> None:
-            while data := await from_broker.read(1 << 16):
+            while data := await from_broker.read(CHUNK):
                 for response in up.server.receive_data(data):
-                    self.seen.append(response)
-                    to_client.write(down.send(response, self._out if readable(response) else {}))
+                    self.watch(response)
+                    to_client.write(down.send(response, self._response_edits(response)))
                 await to_client.drain()
 
-        asking = asyncio.create_task(requests())
-        try:
-            await responses()
-        finally:
-            asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError, ProtocolError):
-                await asking
-            await _close(to_broker)
+        async with asyncio.TaskGroup() as both:
+            asking = both.create_task(requests())
+            answering = both.create_task(responses())
+            answering.add_done_callback(lambda _: asking.cancel())
+
+    def _request_edits(self, request: Message) -> dict[str, Any]:
+        return self._in if _readable(request) else {}
+
+    def _response_edits(self, response: Message) -> dict[str, Any]:
+        if not _readable(response):
+            return {}
+        if response.metadata["method"] == "ApiVersions":
+            return {"body": response.body | {"api_keys": [*map(_offered, filter(_known, response.body["api_keys"]))]}}
+        return self._out
+
+
+def _readable(message: Message) -> bool:
+    """Whether there is a body to edit; in SASL tokens there is none. Raises the error of what cannot be read.
+
+    But for ApiVersions: a broker that does not know its version says so, and the client asks again.
+    """
+    if message.error is not None and message.metadata.get("method") != "ApiVersions":
+        raise message.error
+    return message.error is None and "kafka.api_key" in message.metadata
+
+
+def _known(offer: dict[str, Any]) -> bool:
+    """Whether we know a version of an API that a broker offers."""
+    key = offer["api_key"]
+    return key in kafka.API_NAMES and offer["min_version"] <= kafka.api(key).versions.last
+
+
+def _offered(offer: dict[str, Any]) -> dict[str, Any]:
+    """The same API in no newer version than we know."""
+    last = kafka.api(offer["api_key"]).versions.last
+    return offer | {"max_version": min(offer["max_version"], last)}
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
@@ -101,27 +167,29 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-def readable(message: Message) -> bool:
-    """Whether there is anything to edit: not in SASL tokens, nor in what is of a version that nobody knows."""
-    metadata = message.metadata
-    return message.error is None and "kafka.api_key" in metadata and "kafka.sasl_token" not in metadata
-
-
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
-    return host, int(port)
+    return host.strip("[]"), int(port)
+
+
+def _pair(text: str) -> tuple[Address, Address]:
+    listen, _, broker = text.partition("=")
+    return _address(listen), _address(broker)
 
 
 async def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--listen", type=_address, default=("127.0.0.1", 9092))
-    parser.add_argument("--broker", type=_address, required=True)
     parser.add_argument("--tenant", required=True)
+    parser.add_argument("brokers", type=_pair, nargs="+", metavar="HOST:PORT=BROKER:PORT")
     options = parser.parse_args()
-    proxy = TenantProxy(options.broker, options.tenant, options.listen)
-    host, port = await proxy.start()
-    print(f"{host}:{port}: topics of {options.tenant}")
-    await asyncio.Event().wait()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    proxy = TenantProxy(dict(options.brokers), options.tenant)
+    for (host, port), broker in zip(await proxy.start(), proxy.brokers.values(), strict=True):
+        print(f"{host}:{port}: {options.tenant}'s part of {broker[0]}:{broker[1]}", flush=True)
+    await stopped.wait()
+    await proxy.stop()
 
 
 if __name__ == "__main__":

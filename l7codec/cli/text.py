@@ -51,17 +51,22 @@ def describe(metadata: Mapping[str, Any], protocol: str = "") -> str:
     if protocol == "dubbo":
         words += [shown(metadata[name]) for name in ("version", "group") if words and name in metadata]
     words += [shown(metadata[name], 120) for name in ("keys", "topics", "redis.channels") if name in metadata]
-    if protocol == "proxy":
+    if protocol == "kafka":
+        words += [f"{word} {shown(metadata[key])}" for key, word in _KAFKA.items() if key in metadata]
+    elif protocol == "proxy":
         words += _preface(metadata)
     elif protocol == "quic":
         words = _packet(metadata)
-    elif not words:
+    if not words:
         words += [
             f"{key.removeprefix(protocol + '.')}={shown(value)}"
             for key, value in metadata.items()
             if key.startswith(f"{protocol}.") and key != "redis.resp"
         ]
     return " ".join(word for word in words if word)
+
+
+_KAFKA = {"group": "group", "kafka.transactional_id": "transaction"}
 
 
 def _preface(metadata: Mapping[str, Any]) -> list[str]:

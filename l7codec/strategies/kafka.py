@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ..message import Kind, Message, Side
-from ..protocols.kafka import API_NAMES, Records, api, request, response
+from ..protocols.kafka import API_NAMES, Records, api, batch, request, response
 from ..protocols.kafka.layout import TAGGED_FIELDS, Item, Struct, layout
 
 _CLIENT = Side.CLIENT
@@ -19,6 +19,8 @@ _SASL_HANDSHAKE = 17
 _texts = st.text(st.characters(codec="utf-8"), max_size=8)
 _ids = st.integers(-(2**31), 2**31 - 1)
 _clients = st.none() | st.text(st.characters(codec="utf-8"), max_size=12)
+_rows = st.lists(st.tuples(st.none() | st.binary(max_size=4), st.none() | st.binary(max_size=8)), max_size=2)
+_batches = st.builds(lambda rows, codec: batch(rows, compression=codec).raw, _rows, st.sampled_from(("none", "gzip")))
 _numbers = {
     "int8": st.integers(-(2**7), 2**7 - 1),
     "int16": st.integers(-(2**15), 2**15 - 1),
@@ -31,7 +33,7 @@ _numbers = {
     "uuid": st.binary(min_size=16, max_size=16),
     "string": _texts | st.text(st.characters(codec="ascii"), min_size=120, max_size=140),
     "bytes": st.binary(max_size=8),
-    "records": st.binary(max_size=8).map(Records),
+    "records": st.builds(lambda field, tail: Records(field + tail), st.just(b"") | _batches, st.binary(max_size=8)),
 }
 _unknown = st.dictionaries(st.integers(100, 20_000), st.binary(max_size=5), min_size=1, max_size=2)
 

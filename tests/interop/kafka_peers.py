@@ -8,6 +8,7 @@ place of the broker's wherever a frame names the broker's host and port. That ne
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import threading
@@ -17,6 +18,10 @@ from l7codec import Side
 
 HOST = "127.0.0.1"
 _PATIENCE = 20.0
+_OFFERED = re.compile(rb"\0\0\0.\0.\0\x01\0.\0.\0\x02\0.\0.\0\x03\0.\0.", re.DOTALL)
+"""Produce, Fetch, ListOffsets and Metadata in a broker's list of APIs: key, oldest and newest version of each."""
+
+_OF_2_3 = struct.pack(">12h", 0, 0, 8, 1, 0, 11, 2, 0, 5, 3, 0, 8)
 
 
 class Connection:
@@ -32,10 +37,14 @@ class Connection:
 
 
 class Relay:
-    """Listens on `port`, passes everything on to the broker at `target`, and remembers it."""
+    """Listens on `port`, passes everything on to the broker at `target`, and remembers it.
 
-    def __init__(self, target: int, port: int = 0) -> None:
+    `old`: clients are told that the broker knows no more than Kafka 2.3, the last whose messages tshark 4.0 can read.
+    """
+
+    def __init__(self, target: int, port: int = 0, *, old: bool = False) -> None:
         self.target = target
+        self.old = old
         self.connections: list[Connection] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -73,6 +82,8 @@ class Relay:
                     frames, held = _whole_frames(held + data)
                     for theirs, ours in self._addresses:
                         frames = frames.replace(theirs, ours)
+                    if self.old:
+                        frames = _OFFERED.sub(_OF_2_3, frames)
                     data = frames
                 if data:
                     connection.turns.append((side, data))
@@ -101,9 +112,9 @@ def _whole_frames(data: bytes) -> tuple[bytes, bytes]:
 
 
 @contextlib.contextmanager
-def relay(target: int, port: int = 0) -> Iterator[Relay]:
+def relay(target: int, port: int = 0, *, old: bool = False) -> Iterator[Relay]:
     """A relay before the broker on port `target`; on any free port, or on this one."""
-    running = Relay(target, port)
+    running = Relay(target, port, old=old)
     try:
         yield running
     finally:

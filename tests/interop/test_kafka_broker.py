@@ -9,30 +9,25 @@ must decode without an error.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from l7codec import Message, Side
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-from kafka_proxy import TenantProxy
+from l7codec import Side
 
 from .kafka_broker import HOST, VERSIONS, Ports, broker
+from .kafka_proxied import Proxied, proxied
 
 pytestmark = pytest.mark.jvm
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PATIENCE = 30.0
 ROWS = [
-    (f"key-{index}".encode() if index % 3 else None, f"value {index} ".encode() * index, [("h", b"x"), ("n", None)])
+    (f"key-{index}".encode() if index % 3 else None, f"value {index} ".encode() * 20, [("h", b"x"), ("n", None)])
     for index in range(1, 21)
 ]
+"""Each of them alone can be compressed: librdkafka leaves a batch that does not get smaller as it is."""
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -41,50 +36,11 @@ def ports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield running
 
 
-@contextlib.contextmanager
-def proxied(port: int) -> Iterator[tuple[str, TenantProxy]]:
-    """The address of a proxy before the broker, in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    proxy = TenantProxy((HOST, port), "acme")
-    try:
-        host, own = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(PATIENCE)
-        yield f"{host}:{own}", proxy
-    finally:
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(PATIENCE)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE)
-        loop.close()
-
-
 @pytest.fixture
-def through(ports: Ports) -> Iterator[tuple[str, TenantProxy]]:
+def through(ports: Ports) -> Iterator[Proxied]:
     with proxied(ports.plain) as found:
         yield found
-        sound(found[1].seen)
-
-
-def sound(seen: list[Message]) -> None:
-    """Every message decodes, every response has its request, and what was produced can be read."""
-    assert seen
-    for message in seen:
-        assert message.error is None, message
-        assert message.body is not None
-        if message.side is Side.SERVER:
-            assert message.request is not None, message
-
-
-def produced(seen: list[Message]) -> list[Any]:
-    """The records of all Produce requests, as our codec reads them."""
-    found = []
-    for message in seen:
-        if message.metadata.get("method") == "Produce" and message.side is Side.CLIENT:
-            for topic in message.body["topic_data"]:
-                for partition in topic["partition_data"]:
-                    partition["records"].verify()
-                    found += list(partition["records"])
-    return found
+        found.sound()
 
 
 # -- librdkafka -------------------------------------------------------------------------------------------------------
@@ -109,10 +65,10 @@ def _confluent_consume(address: str, topic: str, count: int, **more: Any) -> lis
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_librdkafka_produces_and_consumes(through: tuple[str, TenantProxy], codec: str) -> None:
+def test_librdkafka_produces_and_consumes(through: Proxied, codec: str) -> None:
     from confluent_kafka import Producer
 
-    address, proxy = through
+    address = through.address
     topic = f"rd-{codec}"
     producer = Producer({"bootstrap.servers": address, "compression.type": codec, "linger.ms": 50})
     for key, value, headers in ROWS:
@@ -120,14 +76,13 @@ def test_librdkafka_produces_and_consumes(through: tuple[str, TenantProxy], code
     assert producer.flush(PATIENCE) == 0
     found = _confluent_consume(address, topic, len(ROWS))
     assert found == [(topic, key, value, headers) for key, value, headers in ROWS]
-    records = produced(proxy.seen)
-    assert [(one.key, one.value, list(one.headers)) for one in records] == ROWS
+    assert through.produced(codec) == ROWS
 
 
-def test_librdkafka_transactions(through: tuple[str, TenantProxy]) -> None:
+def test_librdkafka_transactions(through: Proxied) -> None:
     from confluent_kafka import Producer
 
-    address, proxy = through
+    address = through.address
     producer = Producer({"bootstrap.servers": address, "transactional.id": "tx"})
     producer.init_transactions(PATIENCE)
     for end in (producer.abort_transaction, producer.commit_transaction):
@@ -137,15 +92,35 @@ def test_librdkafka_transactions(through: tuple[str, TenantProxy]) -> None:
         end(PATIENCE)
     found = _confluent_consume(address, "rd-tx", 1, **{"isolation.level": "read_committed"})
     assert [value for _, _, value, _ in found] == [b"commit_transaction"]
-    ids = {message.metadata.get("kafka.transactional_id") for message in proxy.seen if message.side is Side.CLIENT}
-    assert "tx" in ids
+    assert through.transactions() == [("tx", False), ("tx", True)]
+    assert through.markers() == ["abort", "commit"]
 
 
-def test_the_broker_sees_the_tenants_names(ports: Ports, through: tuple[str, TenantProxy]) -> None:
+def test_librdkafka_in_a_group_that_the_broker_arranges(ports: Ports) -> None:
+    """KIP-848: no JoinGroup, topics by their ids in heartbeats."""
+    from confluent_kafka import Producer
+
+    if ports.version < "4":
+        pytest.skip("Kafka 3.9 knows ConsumerGroupHeartbeat 0 only, and librdkafka speaks 1")
+    with proxied(ports.plain) as through:
+        producer = Producer({"bootstrap.servers": through.address})
+        producer.produce("rd-new-group", b"x")
+        assert producer.flush(PATIENCE) == 0
+        found = _confluent_consume(through.address, "rd-new-group", 1, **{"group.protocol": "consumer"})
+        assert [(topic, value) for topic, _, value, _ in found] == [("rd-new-group", b"x")]
+        through.sound()
+    beats = [one for one in through.seen if one.metadata.get("method") == "ConsumerGroupHeartbeat"]
+    asked = [one.metadata for one in beats if one.side is Side.CLIENT]
+    assert {one["group"] for one in asked} == {"group-rd-new-group"}
+    assert ("rd-new-group",) in [one.get("topics") for one in asked]
+    assert not [one for one in through.seen if one.metadata.get("method") == "JoinGroup"]
+
+
+def test_the_broker_sees_the_tenants_names(ports: Ports, through: Proxied) -> None:
     from confluent_kafka import Producer
     from confluent_kafka.admin import AdminClient
 
-    address, _ = through
+    address = through.address
     producer = Producer({"bootstrap.servers": address})
     producer.produce("orders", b"x")
     assert producer.flush(PATIENCE) == 0
@@ -156,18 +131,23 @@ def test_the_broker_sees_the_tenants_names(ports: Ports, through: tuple[str, Ten
     assert "orders" not in topics
     (broker,) = own.list_topics(timeout=PATIENCE).brokers.values()
     assert f"{broker.host}:{broker.port}" == address
+    _confluent_consume(address, "orders", 1)
+    groups = [{one.group_id for one in admin.list_consumer_groups().result(PATIENCE).valid} for admin in (own, real)]
+    assert "group-orders" in groups[0]
+    assert "acme.group-orders" in groups[1]
+    assert "group-orders" not in groups[1]
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
 def test_librdkafka_with_sasl(ports: Ports, mechanism: str) -> None:
     from confluent_kafka import Producer
 
-    with proxied(ports.sasl) as (address, proxy):
+    with proxied(ports.sasl) as proxy:
         login = {"sasl.mechanism": mechanism, "sasl.username": "alice", "sasl.password": "secret"}
-        producer = Producer({"bootstrap.servers": address, "security.protocol": "SASL_PLAINTEXT", **login})
+        producer = Producer({"bootstrap.servers": proxy.address, "security.protocol": "SASL_PLAINTEXT", **login})
         producer.produce("rd-sasl", b"x")
         assert producer.flush(PATIENCE) == 0
-        sound(proxy.seen)
+        proxy.sound()
     said = [message.metadata for message in proxy.seen]
     assert any(one.get("kafka.mechanism") == mechanism for one in said)
     assert any(one.get("kafka.principal") == "alice" for one in said)
@@ -178,10 +158,10 @@ def test_librdkafka_with_sasl(ports: Ports, mechanism: str) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_kafka_python_produces_and_consumes(through: tuple[str, TenantProxy], codec: str) -> None:
+def test_kafka_python_produces_and_consumes(through: Proxied, codec: str) -> None:
     from kafka import KafkaConsumer, KafkaProducer
 
-    address, proxy = through
+    address = through.address
     topic = f"kp-{codec}"
     producer = KafkaProducer(
         bootstrap_servers=address, compression_type=None if codec == "none" else codec, linger_ms=50
@@ -197,28 +177,48 @@ def test_kafka_python_produces_and_consumes(through: tuple[str, TenantProxy], co
     consumer.commit()
     consumer.close()
     assert [(key, value, list(headers)) for key, value, headers in found] == rows
-    assert [(one.key, one.value, list(one.headers)) for one in produced(proxy.seen)] == rows
+    assert through.produced(codec) == rows
+
+
+def test_kafka_python_transactions(through: Proxied) -> None:
+    from kafka import KafkaConsumer, KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=through.address, transactional_id="kp-tx")
+    producer.init_transactions()
+    for end in (producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        producer.send("kp-tx", end.__name__.encode()).get(PATIENCE)
+        end()
+    producer.close()
+    settings = {"group_id": "kp-group", "auto_offset_reset": "earliest", "isolation_level": "read_committed"}
+    consumer = KafkaConsumer(
+        "kp-tx", bootstrap_servers=through.address, consumer_timeout_ms=PATIENCE * 1000, **settings
+    )
+    assert next(consumer).value == b"commit_transaction"
+    consumer.close()
+    assert through.transactions() == [("kp-tx", False), ("kp-tx", True)]
+    assert through.markers() == ["abort", "commit"]
 
 
 def test_kafka_python_with_sasl(ports: Ports) -> None:
     from kafka import KafkaProducer
 
-    with proxied(ports.sasl) as (address, proxy):
+    with proxied(ports.sasl) as proxy:
         login = {"sasl_mechanism": "SCRAM-SHA-256", "sasl_plain_username": "alice", "sasl_plain_password": "secret"}
-        producer = KafkaProducer(bootstrap_servers=address, security_protocol="SASL_PLAINTEXT", **login)
+        producer = KafkaProducer(bootstrap_servers=proxy.address, security_protocol="SASL_PLAINTEXT", **login)
         assert producer.send("kp-sasl", b"x").get(PATIENCE).topic == "kp-sasl"
         producer.close()
-        sound(proxy.seen)
+        proxy.sound()
 
 
 # -- aiokafka ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_aiokafka_produces_and_consumes(through: tuple[str, TenantProxy], codec: str) -> None:
+def test_aiokafka_produces_and_consumes(through: Proxied, codec: str) -> None:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-    address, proxy = through
+    address = through.address
     topic = f"ak-{codec}"
 
     async def talk() -> list[Any]:
@@ -238,17 +238,20 @@ def test_aiokafka_produces_and_consumes(through: tuple[str, TenantProxy], codec:
 
     found = asyncio.run(talk())
     assert [(one.key, one.value, list(one.headers)) for one in found] == ROWS
-    assert [(one.key, one.value, list(one.headers)) for one in produced(proxy.seen)] == ROWS
+    assert through.produced(codec) == ROWS
 
 
-def test_aiokafka_transactions(through: tuple[str, TenantProxy]) -> None:
+def test_aiokafka_transactions(through: Proxied) -> None:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-    address, _ = through
+    address = through.address
 
     async def talk() -> tuple[bytes, Any]:
         producer = AIOKafkaProducer(bootstrap_servers=address, transactional_id="ak-tx")
         await producer.start()
+        await producer.begin_transaction()
+        await producer.send_and_wait("ak-tx", b"aborted")
+        await producer.abort_transaction()
         async with producer.transaction():
             await producer.send_and_wait("ak-tx", b"committed")
             await producer.send_offsets_to_transaction({TopicPartition("ak-tx", 0): 1}, "ak-group")
@@ -261,3 +264,7 @@ def test_aiokafka_transactions(through: tuple[str, TenantProxy]) -> None:
         return one.value, one.topic
 
     assert asyncio.run(talk()) == (b"committed", "ak-tx")
+    assert through.transactions() == [("ak-tx", False), ("ak-tx", True)]
+    assert through.markers() == ["abort", "commit"]
+    (offsets,) = [one for one in through.seen if one.metadata.get("method") == "TxnOffsetCommit" and not one.request]
+    assert (offsets.metadata["group"], offsets.metadata["topics"]) == ("ak-group", ("ak-tx",))
