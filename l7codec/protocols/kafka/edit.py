@@ -111,7 +111,7 @@ class _Marks:
         embedded = CONSUMER_BYTES.get((API_NAMES[self.key], self.response, name))
         if embedded is not None and item.type == "bytes":
             return embedded
-        if name in REGEXES:
+        if name in REGEXES and item.type == "string":  # StreamsGroupHeartbeat has indexes of the same name
             return REGEXES[name]
         if name in ("resource_type", "resource_type_filter"):
             return "type-behind" if self.key == LIST_CONFIG_RESOURCES else "rt="

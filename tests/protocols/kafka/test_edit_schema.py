@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import l7codec
-from l7codec import Conversation, Message, Side, encode
+from l7codec import Conversation, LocalProtocolError, Message, Side, encode
 from l7codec.protocols import kafka
 from l7codec.protocols.kafka import API_NAMES, api
 from l7codec.protocols.kafka.layout import Item, Struct, layout
+from l7codec.strategies import kafka as drawn
 
 MESSAGES = [
     (key, version, response)
@@ -96,7 +99,7 @@ def filled(fields: Struct, path: str, names: Iterator[str], seen: dict[str, list
             seen.setdefault(what_is(item, where) or "", []).extend(texts)
             value[item.name] = texts if item.array else texts[0]
         elif item.array:
-            value[item.name] = []
+            value[item.name] = [{"uuid": bytes(16), "bytes": b"", "bool": True}.get(item.type, 1)]
     return value
 
 
@@ -163,6 +166,31 @@ def test_what_is_put_before_and_taken_away_again_leaves_no_byte_changed() -> Non
             version,
             response,
         )
+
+
+@pytest.mark.parametrize("key", API_NAMES)
+def test_whatever_a_body_holds_it_is_edited_or_refused(key: int) -> None:
+    edits: dict[str, Any] = {f"kafka.{name}_prefix": "x." for name in ("topic", "group", "transactional_id")}
+    edits |= {"kafka.rename_topics": {"": "y"}, "kafka.brokers": {0: ("host", 1), ":0": "host:2"}, "client_id": "c"}
+
+    @settings(max_examples=3 * (api(key).versions.last + 1), database=None)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        version = data.draw(st.integers(api(key).versions.first, api(key).versions.last))
+        response = data.draw(st.booleans())
+        body = data.draw(drawn.bodies(key, version, response))
+        message = (kafka.response if response else kafka.request)(key, body, version=version)
+        asked = {name: edits[name] for name in data.draw(st.sets(st.sampled_from(sorted(edits))))}
+        if response or not api(key).request_header(version):
+            asked.pop("client_id", None)
+        try:
+            raw = encode(message, asked)
+        except LocalProtocolError:
+            return
+        if not (key == 0 and not response and body["acks"] == 0):
+            assert framed(key, version, response, raw).error is None
+
+    check()
 
 
 def framed(key: int, version: int, response: bool, raw: bytes) -> Message:
