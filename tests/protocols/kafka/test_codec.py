@@ -415,6 +415,14 @@ def test_the_hybrid_that_librdkafka_s_mock_sends() -> None:
     assert answer.error is not None
 
 
+def test_what_stands_behind_error_35_is_not_taken_for_a_pause() -> None:
+    """The bytes of librdkafka's mock: read as version 3, the key of the API stands where the pause does."""
+    body = bytes.fromhex("0023 01 0012 0000 0002 00000000")
+    answer = ask_and_answer(kafka.request("ApiVersions", version=3, id=1), struct.pack(">ii", 4 + len(body), 1) + body)
+    assert answer.metadata["error.type"] == "UNSUPPORTED_VERSION"
+    assert "kafka.throttle_time_ms" not in answer.metadata
+
+
 def test_the_hybrid_in_answer_to_a_version_that_does_not_exist() -> None:
     body = bytes.fromhex("0023 00000002 0012 0000 0003 00 00")
     answer = ask_and_answer(one(frame(18, 9, 1, b"x", b"")), struct.pack(">ii", 4 + len(body), 1) + body)
