@@ -41,7 +41,9 @@ PRODUCE: Final = 0
 ENVELOPE: Final = 58
 UNSUPPORTED_VERSION: Final = 35
 
-_HEAD: Final = struct.Struct(">ihhih").unpack_from  # size, api key, version, correlation id, length of the client id
+_HEAD: Final = struct.Struct(">ihhi").unpack_from  # size, api key, version, correlation id
+_LENGTH: Final = struct.Struct(">h").unpack_from  # of the client id
+_NO_KEY: Final = 1 << 15  # is no int16
 _SIZE: Final = struct.Struct(">i").unpack_from
 _ID: Final = struct.Struct(">ii").unpack_from
 _BATCH: Final = 256
@@ -173,29 +175,31 @@ class KafkaCodec(Codec):
         messages: list[Message] = []
         append = messages.append
         start = position
-        described: _Plan | None = None
-        client = b""
+        # What the message before had in common with this one, most often: API, version, client id.
+        last_key, last_version, client, at = _NO_KEY, 0, b"", 0
         head: Metadata = {}
+        skim: Skim
         for _ in range(_BATCH):
             if position + 14 > total:
                 break
-            size, key, version, id, length = _HEAD(data, position)
+            size, key, version, id = _HEAD(data, position)
             end = position + 4 + size
-            plan = known.get(key << 16 | version)
-            if plan is None or not plan.plain or end > total or not 10 <= size <= most:
+            if end > total or not 10 <= size <= most:
                 break
             raw = data[position:end]
-            at = 14 + length if length > 0 else 14
-            if plan is not described or raw[12:at] != client:  # else all of this is as in the message before
-                if length < -1 or at > len(raw):
+            if key != last_key or version != last_version or not raw.startswith(client, 12):
+                plan = known.get(key << 16 | version)
+                (length,) = _LENGTH(raw, 12)
+                at = 14 + max(length, 0)
+                if plan is None or not plan.plain or length < -1 or at > len(raw):
                     break
-                described, client = plan, raw[12:at]
+                last_key, last_version, client, skim = key, version, raw[12:at], plan.skim
                 head = {"method": plan.name, "kafka.api_key": key, "kafka.api_version": version}
                 if length > 0:
                     head["client_id"] = str(raw[14:at], "utf-8", "surrogateescape")
             metadata = head.copy()
             try:
-                if plan.skim(raw, at, metadata, values) is not None:
+                if skim(raw, at, metadata, values) is not None:
                     break
             except FAULTS:
                 break
