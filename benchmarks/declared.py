@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from l7codec import Codec, Kind, Message, MissingExtra, Side, Stream, register
@@ -69,6 +70,7 @@ def cases(size: int = 10_000) -> Iterator[Case]:
     yield Case("codec declared, 216-byte messages", _messages(codec, chunks), peers, few)
 
 
+@cache  # a name belongs to one class
 def _declare() -> type[Codec]:
     import construct
 
