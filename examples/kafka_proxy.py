@@ -11,10 +11,11 @@ bytes that came. SASL tokens do, too.
 One `Conversation` for each leg: the client's with the proxy, and the proxy's with the broker. What one leg receives,
 the other sends.
 
-- What cannot be read cannot be rewritten. So clients are offered no version that the library does not know, and what is
-  unreadable all the same ends the connection.
+- What cannot be read cannot be rewritten. So clients are offered no version that the library does not know; one that
+  asks what there is in a newer version is told to ask again; and what is unreadable all the same ends the connection.
 - Whoever reads slowly is waited for: nothing is read from one side while the other has not taken what came before.
-- Where one side ends or fails, the other is closed: clients and brokers of Kafka know how to connect again.
+- Where one side ends or fails, the other is closed, once it has taken what it was sent or has had its time for that:
+  clients and brokers of Kafka know how to connect again.
 - Names of other tenants show where a client asks for all topics or groups there are. Access lists at the brokers are
   what keeps tenants apart; this gives them names.
 """
@@ -23,20 +24,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from l7codec import Conversation, L7Error, Message
+from l7codec import Conversation, L7Error, Message, Reason
 from l7codec.protocols import kafka
 
 Address = tuple[str, int]
 
 CHUNK = 1 << 16
 PATIENCE = 10.0
-"""Seconds that a broker has to take a connection."""
+"""Seconds that a broker has to take a connection, and that each side has to take the last that it is sent."""
 
 
 class TenantProxy:
@@ -55,6 +55,7 @@ class TenantProxy:
         self._out: dict[str, Any] = {f"kafka.strip_{name}_prefix": f"{tenant}." for name in names}
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     async def start(self) -> list[Address]:
         """Begin to listen; returns where, in the brokers' order. Port 0 is any that is free."""
@@ -70,6 +71,7 @@ class TenantProxy:
 
     async def stop(self) -> None:
         """Close everything; returns when it is closed."""
+        self._stopped = True
         for server in self._servers:
             server.close()
         for task in self._connections:
@@ -79,6 +81,8 @@ class TenantProxy:
             await server.wait_closed()
 
     async def _serve(self, broker: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._stopped:  # accepted just before
+            return await _close(writer)
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
@@ -93,7 +97,7 @@ class TenantProxy:
             for error in errors.exceptions:
                 print(f"{broker[0]}:{broker[1]}: closed: {error}")
         except* asyncio.CancelledError:  # `stop`: the connection ends here, and so does the task
-            pass
+            writer.transport.abort()
         finally:
             self._connections.discard(task)
             await _close(writer)
@@ -112,6 +116,10 @@ class TenantProxy:
             while data := await from_client.read(CHUNK):
                 for request in down.client.receive_data(data):
                     self.watch(request)
+                    if _too_new(request):
+                        to_client.write(down.reply(request, Reason.NO_ROUTE) or b"")
+                        await to_client.drain()
+                        continue
                     to_broker.write(up.send(request, self._request_edits(request)))
                 await to_broker.drain()
             to_broker.write_eof()  # what was asked for may still be answered
@@ -142,11 +150,19 @@ class TenantProxy:
 def _readable(message: Message) -> bool:
     """Whether there is a body to edit; in SASL tokens there is none. Raises the error of what cannot be read.
 
-    But for ApiVersions: a broker that does not know its version says so, and the client asks again.
+    But for ApiVersions: a broker that does not know its version says so, some in a form of their own, and the client
+    asks again.
     """
     if message.error is not None and message.metadata.get("method") != "ApiVersions":
         raise message.error
     return message.error is None and "kafka.api_key" in message.metadata
+
+
+def _too_new(request: Message) -> bool:
+    """Whether a client asks for the versions there are in a version that we do not know: the broker may know it."""
+    metadata = request.metadata
+    key = kafka.API_KEYS["ApiVersions"]
+    return metadata.get("kafka.api_key") == key and metadata["kafka.api_version"] not in kafka.api(key).versions
 
 
 def _known(offer: dict[str, Any]) -> bool:
@@ -162,9 +178,13 @@ def _offered(offer: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
+    """Once it has taken what is still to be sent; who does not take it in time, or is stopped, is cut off."""
     writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await writer.wait_closed()
+    except (OSError, asyncio.CancelledError):
+        writer.transport.abort()
 
 
 def _address(text: str) -> Address:

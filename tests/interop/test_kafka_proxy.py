@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from l7codec import Conversation, Message, Side
+from l7codec import Conversation, Kind, Message, Side
 from l7codec.protocols import kafka
 
 from .kafka_proxied import EXAMPLE, HOST, example, free_ports, proxied
@@ -285,6 +286,56 @@ def test_versions_that_are_not_known_are_not_offered() -> None:
     talking(test)
 
 
+def test_a_version_of_api_versions_that_is_not_known() -> None:
+    """The broker may know it, and answer what could not be read: the client is told to ask in a version that is."""
+    newest = kafka.api(18).versions.last
+    asked = kafka.request("ApiVersions", {}, version=newest, id=1).raw
+    newer = Message("kafka", Kind.REQUEST, Side.CLIENT, {}, asked[:6] + (newest + 1).to_bytes(2, "big") + asked[8:])
+
+    async def test(talk: Talk) -> None:
+        from_proxy, to_proxy = await talk.connect()
+        from_client, _ = await talk.arrival()
+        to_proxy.write(newer.raw)
+        answer = answer_to(newer, await frame(from_proxy))
+        assert answer.metadata["error.type"] == "UNSUPPORTED_VERSION"
+        assert [(one["api_key"], one["max_version"]) for one in answer.body["api_keys"]] == [(18, newest)]
+        to_proxy.write(asked)
+        assert await frame(from_client) == asked
+
+    talking(test)
+
+
+def test_stop_does_not_wait_for_who_reads_nothing() -> None:
+    piece = kafka.response("SaslAuthenticate", {"auth_bytes": bytes(30_000)}, version=0).raw
+
+    async def test(talk: Talk) -> None:
+        _, to_proxy = await talk.connect()
+        _, to_client = await talk.arrival()
+        to_proxy.transport.pause_reading()  # type: ignore[attr-defined]  # of a socket's transport, which it is
+        to_client.write(piece * 1000)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(to_client.drain(), 1)
+        await asyncio.wait_for(talk.proxy.stop(), example().PATIENCE / 2)
+        to_proxy.transport.abort()
+        to_client.transport.abort()
+
+    talking(test)
+
+
+def test_stop_ends_what_was_accepted_just_before() -> None:
+    async def test(talk: Talk) -> None:
+        with socket.create_connection(talk.address) as client:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await soon(talk.proxy.stop())
+            reader, writer = await asyncio.open_connection(sock=client)
+            with contextlib.suppress(ConnectionResetError):  # where it was not accepted yet
+                assert await soon(reader.read()) == b""
+            writer.close()
+
+    talking(test)
+
+
 def test_stop_ends_what_goes_on() -> None:
     async def test(talk: Talk) -> None:
         from_proxy, _ = await talk.connect()
@@ -303,7 +354,10 @@ def test_the_command() -> None:
     listen, broker = free_ports(2)
     command = [sys.executable, str(EXAMPLE), "--tenant", "acme", f"{HOST}:{listen}=kafka-1.example:{broker}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"{HOST}:{listen}: acme's part of kafka-1.example:{broker}\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{HOST}:{listen}: acme's part of kafka-1.example:{broker}\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()  # else a failure would wait for its end

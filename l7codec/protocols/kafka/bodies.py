@@ -142,11 +142,14 @@ def header(message: Message) -> dict[str, Any]:
     raw, metadata = message.raw, message.metadata
     key, version = metadata.get("kafka.api_key"), metadata.get("kafka.api_version")
     response = message.side is Side.SERVER
-    known = isinstance(key, int) and isinstance(version, int) and key in API_NAMES and version in api(key).versions
-    if "kafka.sasl_token" in metadata or not (known or response):
+    number = None
+    if isinstance(key, int) and isinstance(version, int) and key in API_NAMES and version in api(key).versions:
+        number = _header_version(key, version, response)
+    elif response and "kafka.sasl_token" not in metadata:
+        number = 0
+    if number is None:
         raise message.error or BodyError("kafka", 4, "no header")
     kind = "ResponseHeader" if response else "RequestHeader"
-    number = _header_version(key, version, response) if known else 0  # type: ignore[arg-type]
     try:
         return read(data_layout(kind, number), raw, 4)[0]
     except Wrong as wrong:

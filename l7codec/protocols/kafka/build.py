@@ -79,13 +79,13 @@ def frame_request(
     """Size and header before a request's body. Raises LocalProtocolError."""
     header = api(key).request_header(version)
     behind = _header_tags("RequestHeader", header, tags)
-    name = b"" if client_id is None else client_id.encode("utf-8", "surrogateescape")
     try:
+        name = b"" if client_id is None else client_id.encode("utf-8", "surrogateescape")
         head = struct.pack(">hhi", key, version, id)
         if header:
             head += struct.pack(">h", -1 if client_id is None else len(name)) + name
         return struct.pack(">i", len(head) + len(behind) + len(body)) + head + behind + body
-    except struct.error as error:
+    except (struct.error, UnicodeEncodeError, AttributeError) as error:
         raise LocalProtocolError("kafka", 0, f"the header cannot be written: {error}") from None
 
 

@@ -47,6 +47,7 @@ _NO_KEY: Final = 1 << 15  # is no int16
 _SIZE: Final = struct.Struct(">i").unpack_from
 _ID: Final = struct.Struct(">ii").unpack_from
 _BATCH: Final = 256
+_ENVELOPE: Final = ENVELOPE.to_bytes(2, "big")
 
 _DEFAULT_LIMITS: Final = Limits(message=100 * 1024 * 1024 + 4)
 """A broker's `socket.request.max.bytes` is 100 MiB. It stops a size that promises gigabytes."""
@@ -383,7 +384,7 @@ def _open_envelope(message: Message, values: int) -> None:
         data = body["request_data"]
     except BodyError:  # the body says so when it is read
         return
-    if len(data) < 8 or data[:2] == b"\0:":  # an envelope in an envelope: no broker writes one
+    if len(data) < 8 or data[:2] == _ENVELOPE:  # an envelope in an envelope: no broker writes one
         return
     inner = Message("kafka", REQUEST, CLIENT, {}, len(data).to_bytes(4, "big") + data)
     describe_request(inner, values)
@@ -405,7 +406,7 @@ def _open_answer(message: Message, request: Message, values: int) -> None:
         asked, data = request.body["request_data"], message.body["response_data"]
     except BodyError:
         return
-    if data is None or len(data) < 4 or len(asked) < 4 or asked[:2] == b"\0:":
+    if data is None or len(data) < 4 or len(asked) < 4 or asked[:2] == _ENVELOPE:
         return
     inner = Message("kafka", RESPONSE, Side.SERVER, {}, len(data).to_bytes(4, "big") + data)
     key, version = struct.unpack_from(">hh", asked)

@@ -536,8 +536,8 @@ def _put(data: bytes, places: list[Place], change: _Change) -> bytes:
             parts.append(data[at : tag.end])
             at = tag.end
             content = b"".join(parts[start:])
-            parts[start:] = [varint(len(content)) + content if content != data[tag.other : tag.end]
-                             else data[tag.start : tag.end]]  # fmt: skip
+            same = content == data[tag.other : tag.end]  # then its size stays as it was written
+            parts[start:] = [data[tag.start : tag.end] if same else varint(len(content)) + content]
 
     for place in places:
         close(place.start)

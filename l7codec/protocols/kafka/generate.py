@@ -14,8 +14,8 @@ What is generated for a struct of an int16, an int32, a compact string and the t
 The position is not checked at every step: reading a number beyond the end raises, a slice beyond it is short, and at
 the end one comparison tells. Something wrong raises one of FAULTS, no more; `plain` then says what, and where.
 
-The generator has four outputs: `reader` (bodies, whole or with arrays of structs left for later), `walker` (what
-stands where: metadata and edits are read off it), `writer`. Everything it puts into source text comes from our own
+The generator has three outputs: `reader` (bodies, whole or with arrays of structs left for later), `walker` (what
+stands where: metadata and edits are read off it), and `writer`. Everything it puts into source text comes from our own
 table, nothing from the wire.
 """
 

@@ -194,17 +194,23 @@ class Shapes:
 
     def skip(self, data: bytes, at: int, count: int) -> int:
         """Where `count` elements end; 0 where they must be looked at one by one."""
+        return self._alike(data, at, count)[1]
+
+    # `_last` is read once: another thread may read a message of another shape meanwhile.
+
+    def _alike(self, data: bytes, at: int, count: int) -> tuple[_Shape | None, int]:
+        """The shape that `count` elements have, and where they end; 0 where not all have one."""
         last = self._last
         if last is not None and (end := _fit(data, at, count, last)):
-            return end
+            return last, end
         shape = self._shape(data, at)
         if shape is None:
-            return 0
+            return None, 0
         found = self._columns(shape)
         if found is last:
-            return 0
+            return None, 0
         self._last = found
-        return _fit(data, at, count, found)
+        return found, _fit(data, at, count, found)
 
     def read(self, data: bytes, at: int, count: int) -> tuple[list[Any] | None, int]:
         """`count` elements and where they end; None where they must be read one by one."""
@@ -215,17 +221,15 @@ class Shapes:
                 values = last.reader(data[at:end])
                 if len(values) == count:
                     return values, end
-        end = self.skip(data, at, count)
-        if not end:
+        found, end = self._alike(data, at, count)
+        if found is None or not end:
             return None, at
-        last = self._last
-        assert last is not None
-        reader = last.reader
+        reader = found.reader
         if reader is None:
-            if self._readers >= _MOST_SHAPES or max(last.shape) > _MOST_NUMBERS:
+            if self._readers >= _MOST_SHAPES or max(found.shape) > _MOST_NUMBERS:
                 return None, at
             self._readers += 1
-            reader = last.reader = self._make(last.shape)
+            reader = found.reader = self._make(found.shape)
         return reader(data[at:end]), end
 
     def _make(self, shape: tuple[int, ...]) -> Callable[[bytes], list[Any]]:

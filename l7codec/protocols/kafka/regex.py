@@ -18,6 +18,7 @@ def enclosed(regex: str) -> str | None:
     size = len(regex)
     kept: list[str] = []
     first = True  # at the beginning of an alternative
+    last_named = regex.rfind(":]")  # looked for once: a sender may begin any number of named classes and end none
     while position < size:
         start = position
         letter = regex[position]
@@ -32,7 +33,7 @@ def enclosed(regex: str) -> str | None:
                 return None
             position += 1
         elif letter == "[":
-            position = _behind_class(regex, position)
+            position = _behind_class(regex, position, last_named)
         elif letter == "(":
             depth += 1
         elif letter == ")":
@@ -45,13 +46,13 @@ def enclosed(regex: str) -> str | None:
     return "".join(kept) if depth == 0 else None
 
 
-def _behind_class(regex: str, position: int) -> int:
+def _behind_class(regex: str, position: int, last_named: int) -> int:
     """Where a class of characters ends; behind everything if it does not."""
     position += regex[position : position + 1] == "^"
     position += regex[position : position + 1] == "]"  # the first one stands for itself
     while regex[position : position + 1] not in ("]", ""):
-        if regex[position : position + 2] == "[:" and (end := regex.find(":]", position + 2)) > 0:
-            position = end + 2
+        if regex[position : position + 2] == "[:" and position + 2 <= last_named:
+            position = regex.index(":]", position + 2) + 2
         else:
             position += 2 if regex[position] == "\\" else 1
     return position + 1

@@ -72,7 +72,7 @@ def reply(request: Message | None, reason: Reason | RemoteProtocolError, text: s
         asked = request.body
     except BodyError:
         asked = {}
-    code = error_code(request.metadata, reason, version)
+    code = error_code(request.metadata, reason)
     words = text or (reason.reason if isinstance(reason, RemoteProtocolError) else reason.value)
     fields = layout(key, True, version)
     answer = _Answer(code, words)
@@ -96,7 +96,7 @@ def _fallback(id: int) -> bytes:
     )
 
 
-def error_code(metadata: Mapping[str, Any], reason: Reason | RemoteProtocolError, version: int) -> int:
+def error_code(metadata: Mapping[str, Any], reason: Reason | RemoteProtocolError) -> int:
     """What Kafka's clients take as it is meant: to go away, to try again, to look for another broker.
 
     Of what is to be tried again each API knows a few codes only; with others, Java's client throws what ends the

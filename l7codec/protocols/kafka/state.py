@@ -98,9 +98,9 @@ class Session:
         """Remember which topics the ids in a response are of."""
         metadata, names = message.metadata, self.names
         topics, ids = metadata.get("topics"), metadata["kafka.topic_ids"]
-        alike = isinstance(topics, tuple) and isinstance(ids, tuple) and len(topics) == len(ids)
-        if alike and metadata.get("status") == "ok":
-            names.update(zip(ids, topics, strict=True))  # type: ignore[arg-type]
+        whole = metadata.get("status") == "ok"
+        if whole and isinstance(topics, tuple) and isinstance(ids, tuple) and len(topics) == len(ids):
+            names.update(zip(ids, topics, strict=True))
         else:  # a topic that does not exist has no id, one that was deleted no name
             try:
                 names.update(_taught(message.body))

@@ -294,6 +294,12 @@ def test_tagged_fields_of_headers_are_kept() -> None:
         kafka.request("Heartbeat", version=4, header_tags={-1: b""})
 
 
+@pytest.mark.parametrize("wrong", [*({"client_id": one} for one in ("\ud800", 5, "c" * 32768)), {"id": 2**31}])
+def test_headers_that_cannot_be_written(wrong: dict[str, Any]) -> None:
+    with pytest.raises(LocalProtocolError, match="the header cannot be written"):
+        kafka.request("Metadata", version=9, **wrong)
+
+
 def test_headers_of_what_cannot_be_read() -> None:
     (unasked,) = Conversation("kafka").server.receive_data(struct.pack(">ii", 4, 5))
     assert kafka.header(unasked) == {"correlation_id": 5}

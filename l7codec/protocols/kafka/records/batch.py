@@ -242,7 +242,8 @@ class Batch:
         """A batch with other fields, other records, or both; the checksum follows.
 
         Without `records` and `compression` the records' bytes stay as they are. Fields are those of `batch`, and
-        besides `count` and `last_offset_delta`, should they be meant to lie. Raises LocalProtocolError.
+        besides `count` and `last_offset_delta`, should they be meant to lie. Raises LocalProtocolError; BodyError
+        where what is to be compressed anew cannot be decompressed; MissingExtra.
         """
         if self.magic < 2:
             return self._replace_message(records, compression, level, fields)
