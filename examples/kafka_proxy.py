@@ -203,8 +203,9 @@ async def _main() -> None:
     parser.add_argument("brokers", type=_pair, nargs="+", metavar="HOST:PORT=BROKER:PORT")
     options = parser.parse_args()
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    with contextlib.suppress(NotImplementedError):  # on Windows, where KeyboardInterrupt ends this
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     proxy = TenantProxy(dict(options.brokers), options.tenant)
     for (host, port), broker in zip(await proxy.start(), proxy.brokers.values(), strict=True):
         print(f"{host}:{port}: {options.tenant}'s part of {broker[0]}:{broker[1]}", flush=True)

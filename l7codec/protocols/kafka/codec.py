@@ -26,9 +26,9 @@ from ...pending import Pending
 from .bodies import read_body, read_data, wrong_body
 from .generate import FAULTS
 from .layout import name_of
-from .schema import API_NAMES, API_VERSIONS, CONTROLLED_SHUTDOWN, api
+from .schema import API_NAMES, API_VERSIONS, CONTROLLED_SHUTDOWN, ENVELOPE, SASL_HANDSHAKE, api
 from .skim import Skim, principal_of, skim_request, skim_response
-from .state import SASL_HANDSHAKE, Session
+from .state import Session
 
 __all__ = ["KafkaCodec"]
 
@@ -38,7 +38,6 @@ RESPONSE: Final = Kind.RESPONSE
 ONEWAY: Final = Kind.ONEWAY
 
 PRODUCE: Final = 0
-ENVELOPE: Final = 58
 UNSUPPORTED_VERSION: Final = 35
 
 _HEAD: Final = struct.Struct(">ihhi").unpack_from  # size, api key, version, correlation id

@@ -15,11 +15,21 @@ from typing import Any, Final, NamedTuple
 from ...errors import BodyError, LocalProtocolError
 from ...message import Edits, Kind, Message, Metadata, Side
 from .bodies import body_at, read_struct, write_body
+from .codec import KafkaCodec
 from .generate import FAULTS, make_walker
 from .layout import Item, data_layout, layout, name_of
 from .plain import Wrong, varint, write_item
 from .regex import enclosed
-from .schema import API_NAMES, api, data_schema
+from .schema import (
+    ANY_RESOURCE,
+    API_NAMES,
+    ENVELOPE,
+    FIND_COORDINATOR,
+    LIST_CONFIG_RESOURCES,
+    RESOURCES,
+    api,
+    data_schema,
+)
 
 __all__ = ["rewrite"]
 
@@ -36,13 +46,7 @@ TRANSACTION_REGEX: Final = "transactional_id_regex"
 COORDINATOR: Final = "coordinator"
 INSIDE: Final = "inside"
 
-FIND_COORDINATOR: Final = 10
-ENVELOPE: Final = 58
-LIST_CONFIG_RESOURCES: Final = 74
 UPDATE_RAFT_VOTER: Final = 82
-
-RESOURCES: Final = {2: TOPIC, 3: GROUP, 5: TRANSACTION, 32: GROUP}
-"""Resource types of ACLs (ResourceType) and of configurations (ConfigResource): both have topics at 2."""
 LITERAL: Final = 3
 PREFIXED: Final = 4
 """Pattern types of ACLs (KIP-290)."""
@@ -203,20 +207,7 @@ def rewrite(message: Message, edits: Edits) -> bytes:
     return _frame(head + body)
 
 
-_PLACED: Final = frozenset(
-    {
-        "topics",
-        "group",
-        "kafka.rename_topics",
-        "kafka.brokers",
-        "kafka.topic_prefix",
-        "kafka.strip_topic_prefix",
-        "kafka.group_prefix",
-        "kafka.strip_group_prefix",
-        "kafka.transactional_id_prefix",
-        "kafka.strip_transactional_id_prefix",
-    }
-)
+_PLACED: Final = KafkaCodec.edits - {"body", "client_id", "id"}
 
 
 def _trailing(raw: bytes, key: int, version: int, response: bool, at: int) -> bytes:
@@ -286,7 +277,7 @@ class _Change:
         self.name = name_of(key, response, version)
         self.edits = edits
         self.request = request
-        self.kind = 0  # of FindCoordinator's keys
+        self.kind: int | None = 0  # of FindCoordinator's keys; None where nothing tells
         self.rename = edits.get("kafka.rename_topics") or {}
         self.brokers = edits.get("kafka.brokers") or {}
         for name, one in (("kafka.rename_topics", self.rename), ("kafka.brokers", self.brokers)):
@@ -323,12 +314,16 @@ class _Change:
                 if isinstance(place.other, _Resource):
                     return self.resource(place.other)
                 return _each(value, lambda name: self.named(name, place.what))
+            case "resource":
+                return self.same(value, (TOPIC, GROUP, TRANSACTION), "a name of any type of resource has no prefix")
             case "pattern":
                 every = self.every(place.other)
                 return value if every is None else every[1]
             case "coordinator":
                 if self.kind == 2:
                     return _each(value, self.share_key)
+                if self.kind is None:
+                    return self.same(value, (GROUP, TRANSACTION), "what its keys are is said in the request")
                 return _each(value, lambda name: self.named(name, TRANSACTION if self.kind == 1 else GROUP))
             case "topic_regex":
                 return _each(value, lambda regex: self.regex(regex, TOPIC))
@@ -361,6 +356,16 @@ class _Change:
     def prefixed(self, name: str, what: str) -> str:
         strip, prefix = self.prefixes(what)
         return prefix + name.removeprefix(strip)
+
+    def same(self, name: Any, kinds: tuple[str, ...], why: str) -> Any:
+        """What may be a name of several kinds, as it is. Raises LocalProtocolError where names of one are to change."""
+        if (
+            any(one for what in kinds for one in self.prefixes(what))
+            or (TOPIC in kinds and self.rename)
+            or (GROUP in kinds and "group" in self.edits)
+        ):
+            raise LocalProtocolError("kafka", 0, f"{self.name}: {why}")
+        return name
 
     def prefixes(self, what: str) -> tuple[str, str]:
         """What is taken away from names, and what is put before them."""
@@ -514,13 +519,13 @@ def _replace(body: bytes, key: int, version: int, response: bool, edits: Edits, 
     return _put(body, places, change)
 
 
-def _asked_kind(request: Message | None) -> int:
-    """What FindCoordinator was asked for: 0 a group, 1 a transaction, 2 a share group."""
+def _asked_kind(request: Message | None) -> int | None:
+    """What FindCoordinator was asked for: 0 a group, 1 a transaction, 2 a share group; None where nobody knows."""
     try:
-        kind: int = request.body.get("key_type", 0) if request is not None else 0
-    except (BodyError, AttributeError):
-        return 0
-    return kind
+        body = None if request is None else request.body
+    except BodyError:
+        return None
+    return body.get("key_type", 0) if isinstance(body, dict) else None
 
 
 def _put(data: bytes, places: list[Place], change: _Change) -> bytes:
@@ -567,7 +572,9 @@ def _linked(places: list[Place]) -> list[Place]:
                 found.append(place._replace(other=(last.value, last.other[1])))
         elif place.what == RESOURCE:
             what = RESOURCES.get(place.other)
-            if what is not None:
+            if place.other == ANY_RESOURCE:
+                found.append(place)
+            elif what is not None:
                 pattern = after.value if after is not None and after.what == PATTERN else None
                 found.append(place._replace(what=what, other=_Resource(place.value, what, pattern)))
         elif place.what == PATTERN:

@@ -16,6 +16,7 @@ from ...errors import BodyError, RemoteProtocolError
 from ...message import Kind, Message
 from .bodies import write_body
 from .build import frame_response
+from .codec import UNSUPPORTED_VERSION
 from .layout import Item, Struct, layout
 from .schema import API_NAMES, API_VERSIONS, api
 
@@ -28,7 +29,6 @@ COORDINATOR_NOT_AVAILABLE: Final = 15
 TOPIC_DENIED: Final = 29
 GROUP_DENIED: Final = 30
 CLUSTER_DENIED: Final = 31
-UNSUPPORTED_VERSION: Final = 35
 INVALID_REQUEST: Final = 42
 TRANSACTION_DENIED: Final = 53
 THROTTLED: Final = 89

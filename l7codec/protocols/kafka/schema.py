@@ -106,8 +106,17 @@ class Api(NamedTuple):
         return 1 if version in self.flexible and self.key != API_VERSIONS else 0
 
 
+METADATA: Final = 3
 CONTROLLED_SHUTDOWN: Final = 7
+FIND_COORDINATOR: Final = 10
+SASL_HANDSHAKE: Final = 17
 API_VERSIONS: Final = 18
+ENVELOPE: Final = 58
+LIST_CONFIG_RESOURCES: Final = 74
+
+ANY_RESOURCE: Final = 1
+RESOURCES: Final = {2: "topic", 3: "group", 5: "transactional_id", 32: "group"}
+"""What the resource types of ACLs (ResourceType) and of configurations (ConfigResource) name; topics are 2 in both."""
 
 API_NAMES: Final[dict[int, str]] = {key: line.split(" ", 1)[0] for key, line in APIS.items()}
 API_KEYS: Final[dict[str, int]] = {name: key for key, name in API_NAMES.items()}

@@ -13,23 +13,19 @@ from typing import Any, Final
 from .generate import make_walker
 from .layout import ZERO_UUID, Item, Struct, layout
 from .plain import uuid_text
-from .schema import api
+from .schema import ANY_RESOURCE, FIND_COORDINATOR, LIST_CONFIG_RESOURCES, METADATA, RESOURCES, api
 
 __all__ = ["Skim", "principal_of", "skim_request", "skim_response"]
 
 Skim = Callable[[bytes, int, dict[str, Any], int], "str | None"]
 """`(frame, body's start, metadata to add to, limit of a tuple)`; gives what passes the limit, or None."""
 
-METADATA: Final = 3
-FIND_COORDINATOR: Final = 10
-LIST_CONFIG_RESOURCES: Final = 74
-
-_RESOURCE: Final = """\
-if {x} is not None:
- if rt==2:tp.append({x})
- elif rt==3 or rt==32:gr.append({x})
- elif rt==5:tx.append({x})"""
-"""Resource types of ACLs (ResourceType) and of configurations (ConfigResource): both have topics at 2."""
+_LISTS: Final = {"topic": "tp", "group": "gr", "transactional_id": "tx"}
+_RESOURCE: Final = "if {x} is not None:\n" + "\n".join(
+    f" if rt in{(ANY_RESOURCE, *(type_ for type_, one in RESOURCES.items() if one == what))}:{several}.append({{x}})"
+    for what, several in _LISTS.items()
+)
+"""A filter for resources of any type with a name may mean a topic, a group and a transaction."""
 _TOPIC_RESOURCE: Final = "if rt==2 and {x} is not None:tp.append({x})"
 
 _PLAIN: Final = {

@@ -11,11 +11,10 @@ from ...message import Message, Metadata, Side
 from ...pending import Pending
 from .lazy import Array
 from .plain import uuid_text
-from .schema import API_NAMES, api
+from .schema import API_NAMES, SASL_HANDSHAKE, api
 
 __all__ = ["Session"]
 
-SASL_HANDSHAKE: Final = 17
 TEACHERS: Final = frozenset((3, 19, 20, 69, 75, 77, 90, 91, 92))
 """Responses that name topics beside their ids: Metadata, CreateTopics, DeleteTopics, ConsumerGroupDescribe,
 DescribeTopicPartitions, ShareGroupDescribe, and those on the offsets of share groups."""
@@ -95,17 +94,15 @@ class Session:
     # -- topic ids ----------------------------------------------------------------------------------------------
 
     def learn(self, message: Message) -> None:
-        """Remember which topics the ids in a response are of."""
-        metadata, names = message.metadata, self.names
-        topics, ids = metadata.get("topics"), metadata["kafka.topic_ids"]
-        whole = metadata.get("status") == "ok"
-        if whole and isinstance(topics, tuple) and isinstance(ids, tuple) and len(topics) == len(ids):
-            names.update(zip(ids, topics, strict=True))
-        else:  # a topic that does not exist has no id, one that was deleted no name
-            try:
-                names.update(_taught(message.body))
-            except BodyError:  # the message's own error says so
-                return
+        """Remember which topics the ids in a response are of.
+
+        The metadata does not tell: a topic that does not exist has no id, one that was deleted no name.
+        """
+        names = self.names
+        try:
+            names.update(_taught(message.body))
+        except BodyError:  # the message's own error says so
+            return
         for id in list(islice(names, max(len(names) - NAMES, 0))):  # one by one, each would look for the first anew
             del names[id]
 
@@ -121,9 +118,12 @@ class Session:
 def _taught(body: Any) -> Iterator[tuple[str, str]]:
     """The ids of topics, and the names beside them. The nesting is the schema's, never the data's."""
     if isinstance(body, dict):
-        id, name = body.get("topic_id"), body.get("name") or body.get("topic_name")
-        if id is not None and name and any(id):
-            yield uuid_text(id), name
+        id = body.get("topic_id")
+        if id is not None:  # no topic stands inside a topic
+            name = body.get("name") or body.get("topic_name")
+            if name and any(id):
+                yield uuid_text(id), name
+            return
         body = body.values()
     elif not isinstance(body, Array | list):
         return

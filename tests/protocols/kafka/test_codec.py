@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -101,6 +100,12 @@ _TOPIC_RESOURCE = {"resource_type": 2, "resource_name": "orders"}
             {"topics": ("t",)},
         ),
         ("CreateAcls", {"creations": [{"resource_type": 3, "resource_name": "g"}]}, 3, {"group": "g"}),
+        (  # a filter of any type, ResourceType 1
+            "DescribeAcls",
+            {"resource_type_filter": 1, "resource_name_filter": "n"},
+            3,
+            {"topics": ("n",), "group": "n", "kafka.transactional_id": "n"},
+        ),
         ("SaslHandshake", {"mechanism": "PLAIN"}, 1, {"kafka.mechanism": "PLAIN"}),
         ("SaslAuthenticate", {"auth_bytes": b"\0alice\0secret"}, 2, {"kafka.principal": "alice"}),
         ("SaslAuthenticate", {"auth_bytes": b"admin\0alice\0secret"}, 2, {"kafka.principal": "alice"}),
@@ -534,19 +539,29 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(session.names.values()) == [f"t{number}" for number in range(15, 20)]
 
 
-def test_forgetting_takes_no_longer_the_more_was_learned() -> None:
-    """Taking the first out of a dict, one by one, looks at all the places that were emptied before: half a minute."""
+def test_what_was_learned_first_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     from l7codec.protocols.kafka import state
 
+    monkeypatch.setattr(state, "NAMES", 3)
     session = state.Session()
-    message = kafka.response("Metadata", version=12)
-    began = time.process_time()
-    for first in range(0, 400_000, 10_000):
-        names = tuple(f"t{number}" for number in range(first, first + 10_000))
-        message.metadata.update({"topics": names, "kafka.topic_ids": names})
-        session.answered(message, None)
-    assert len(session.names) == state.NAMES
-    assert time.process_time() - began < 10
+    for numbers in ((1, 2), (3, 4, 5, 6), (7,)):
+        topics = [{"name": f"t{number}", "topic_id": bytes(15) + bytes([number])} for number in numbers]
+        session.answered(kafka.response("Metadata", {"topics": topics}, version=12), None)
+    assert list(session.names.values()) == ["t5", "t6", "t7"]
+
+
+def test_an_id_without_a_name_is_not_given_the_next_one_s() -> None:
+    """As many names as ids: a topic that was deleted, and one that does not exist."""
+    topics = [{"name": None, "topic_id": bytes(15) + b"x"}, {"name": "orders", "topic_id": bytes(16)}]
+    conversation = Conversation("kafka")
+    ask_and_answer(
+        kafka.request("Metadata", version=12),
+        kafka.response("Metadata", {"topics": topics}, version=12).raw,
+        conversation,
+    )
+    deleted = {"topics": [{"topic_id": bytes(15) + b"x"}]}
+    (message,) = conversation.client.receive_data(kafka.request("Fetch", deleted, version=13).raw)
+    assert "topics" not in message.metadata
 
 
 # -- SASL -----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,9 @@ def message_of(key: int, version: int, response: bool) -> tuple[Message, dict[st
     names = (f"n{number}" for number in range(10_000))
     body = filled(layout(key, response, version), API_NAMES[key], names, seen)
     if response:
-        return kafka.response(key, body, version=version), seen
+        message = kafka.response(key, body, version=version)
+        message.request = kafka.request(key, version=version)  # FindCoordinator's says that its keys are groups'
+        return message, seen
     return kafka.request(key, {**body, **({"acks": 1} if key == 0 else {})}, version=version), seen
 
 
