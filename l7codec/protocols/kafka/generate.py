@@ -7,9 +7,8 @@ What is generated for a struct of an int16, an int32, a compact string and the t
     if n>127:n,p=VS(d,p,n)              # a longer length is rare, and read by a function
     e=p+n-1;c=d[p:e].decode();p=e
     t=d[p];p+=1
-    u=None
-    if t:…                              # tagged fields
     o={"error_code":a,"leader_id":b,"host":c}
+    if t:…                              # tagged fields
 
 The position is not checked at every step: reading a number beyond the end raises, a slice beyond it is short, and at
 the end one comparison tells. Something wrong raises one of FAULTS, no more; `plain` then says what, and where.
@@ -132,6 +131,14 @@ def _read_tags(data: bytes, at: int, count: int) -> tuple[dict[int, bytes], int]
     """Tagged fields of a struct that knows none; `count` is the first byte of how many there are."""
     found: dict[int, bytes] = {}
     return found, _skip_tags(data, at, count, found)
+
+
+def _keep_tags(data: bytes, at: int, count: int, value: dict[str, Any]) -> int:
+    """Put tagged fields that nobody knows into a struct."""
+    found, at = _read_tags(data, at, count)
+    if found:
+        value[TAGGED_FIELDS] = found
+    return at
 
 
 def _skip_tags(data: bytes, at: int, count: int, found: dict[int, bytes] | None = None) -> int:
@@ -294,32 +301,60 @@ class _Walk:
         self.source = source
         self.mode = mode
         self.visitor = visitor
+        self.read: list[str] = []
+        """Variables of the fields that come next, where they have been read already."""
 
     # One struct. Reading gives the expression of a dict; skipping gives nothing.
 
     def struct(self, fields: Struct, mode: str, path: tuple[str, ...] = ()) -> str:
+        if mode == SKIP:
+            self.skip_struct(fields, path)
+            return ""
         source = self.source
-        values: list[tuple[str, str]] = []
+        whole = source.new("o") if fields.flexible else ""
+        if fields.tags:  # a copy of a dict with their defaults costs less than to put them into a new one
+            source.line(f"{whole}={source.bind('T', fields.fresh().copy)}()")
+        values: dict[str, str] = {}
+        for index, item in enumerate(fields.fields):
+            target = f'{whole}["{item.name}"]' if fields.tags else None
+            behind = self.behind(fields.fields[index + 1 :]) if item.array and item.nullable else []
+            value = self.absent_array(item, mode, path, behind) if behind else self.item(item, mode, path, target)
+            assert value is not None
+            values[item.name] = value
+        if not fields.flexible:
+            source.flush()
+            return _display(values)
+        count = source.new("t")
+        source.fixed("B", count)
+        source.settle()
+        if fields.tags:
+            for name, value in values.items():
+                if value != f'{whole}["{name}"]':
+                    source.line(f'{whole}["{name}"]={value}')
+            for item in fields.tags:
+                if item.array and item.default is not None:
+                    source.line(f'{whole}["{item.name}"]=[]')  # one of its own
+            self.tags(fields, mode, path, count, whole)
+        else:
+            source.line(f"{whole}={_display(values)}")
+            source.line(f"if {count}:p={source.bind('K', _keep_tags)}(d,p,{count},{whole})")
+        return whole
+
+    def skip_struct(self, fields: Struct, path: tuple[str, ...]) -> None:
         for item in fields.fields:
             action = self.action(item, path)
-            if action is None and mode == SKIP and not self.looks_into(item, path):
-                self.item(item, SKIP, path)
-                continue
             if action is not None:
                 self.visited(item, action, path)
-            elif (value := self.item(item, mode, path)) is not None:
-                values.append((item.name, value))
-        unknown = self.tags(fields, mode, path, values) if fields.flexible else None
-        if mode == SKIP:
-            return ""
-        source.flush()
-        text = "{" + ",".join(f'"{name}":{value}' for name, value in values) + "}"
-        if unknown is None:
-            return text
-        whole = source.new("o")
-        source.line(f"{whole}={text}")
-        source.line(f'if {unknown}:{whole}["{TAGGED_FIELDS}"]={unknown}')
-        return whole
+            else:
+                self.item(item, SKIP, path)
+        if fields.tags:
+            source = self.source
+            count = source.new("t")
+            source.fixed("B", count)
+            source.settle()
+            self.tags(fields, SKIP, path, count, "")
+        elif fields.flexible:
+            self.skip_tags()
 
     def action(self, item: Item, path: tuple[str, ...]) -> str | None:
         return None if self.visitor is None else self.visitor.wants(item, (*path, item.name))
@@ -352,12 +387,13 @@ class _Walk:
 
     # One field.
 
-    def item(self, item: Item, mode: str, path: tuple[str, ...]) -> str | None:
+    def item(self, item: Item, mode: str, path: tuple[str, ...], target: str | None = None) -> str | None:
+        """The expression of the field's value, None if it is skipped; `target`: where to put a number."""
         if item.array:
             return self.array(item, mode, path)
         if item.inner is not None:
             return self.inner(item, mode, path)
-        return self.one(item, mode)
+        return self.one(item, mode, target=target)
 
     def inner(self, item: Item, mode: str, path: tuple[str, ...]) -> str | None:
         source = self.source
@@ -378,11 +414,13 @@ class _Walk:
         source.indent -= 1
         return value if mode != SKIP else None
 
-    def one(self, item: Item, mode: str, nullable: bool | None = None) -> str | None:
+    def one(self, item: Item, mode: str, nullable: bool | None = None, target: str | None = None) -> str | None:
         """A number, a UUID, a string, bytes, records."""
         source = self.source
+        if item.type in SIZES and self.read:
+            return self.read.pop(0)
         if item.type in SIZES:
-            value = source.new() if mode != SKIP else None
+            value = (target or source.new()) if mode != SKIP else None
             source.fixed(FORMATS[item.type], value)
             return value
         may_be_null = item.nullable if nullable is None else nullable
@@ -414,9 +452,12 @@ class _Walk:
     def length(self, item: Item, form: str, may_be_null: bool) -> str:
         """Read a length into a variable: in compact form one more than it is, 0 for null."""
         source = self.source
-        length = source.new("n")
-        source.fixed("B" if item.compact else form, length)
-        source.settle()
+        if self.read:
+            length = self.read.pop(0)
+        else:
+            length = source.new("n")
+            source.fixed("B" if item.compact else form, length)
+            source.settle()
         if item.compact:
             if form == "h":
                 source.line(f"if {length}>127:{length},p=VS(d,p,{length})")
@@ -469,6 +510,49 @@ class _Walk:
         with source.block():
             self.skip_structs(item, path, count)
         return None
+
+    def behind(self, items: list[Item]) -> list[tuple[str, str]]:
+        """Formats, and variables, of the numbers that come first among these fields, and of the length behind them."""
+        found: list[tuple[str, str]] = []
+        for item in items:
+            if not item.fixed:
+                if found and not item.array and item.inner is None:
+                    form = "h" if item.type == "string" else "i"
+                    found.append(("B" if item.compact else form, self.source.new("n")))
+                break
+            found.append((FORMATS[item.type], self.source.new()))
+        return found
+
+    def absent_array(self, item: Item, mode: str, path: tuple[str, ...], behind: list[tuple[str, str]]) -> str:
+        """Read an array that may be null. Most often it is, or empty: so what stands behind it is read with its length.
+
+        That many bytes are there in any case, since an element takes one at least.
+        """
+        source = self.source
+        length, value = source.new("n"), source.new()
+        none = 1 if item.compact else 0
+        source.fixed("B" if item.compact else "i", length)
+        for code, variable in behind:
+            source.fixed(code, variable)
+        source.settle()
+        if not item.compact:
+            source.line(f"if {length}<-1:raise E")
+        empty = f"{value}=None if {length}<{none} else []"
+        source.line(f"if {length}<={none}:{empty}")
+        source.line("else:")
+        with source.block():
+            source.ahead = -sum(struct.calcsize(">" + code) for code, _ in behind)
+            source.settle()
+            if item.compact:  # behind it: 0 and 1 may be written in two bytes
+                source.line(f"if {length}>127:{length},p=V(d,p,{length})")
+            source.line(f"if {length}<={none}:{empty}")
+            source.line("else:")
+            with source.block():
+                self.elements(item, mode, path, f"{length}-1" if item.compact else length, value)
+            for code, variable in behind:
+                source.fixed(code, variable)
+        self.read = [variable for _, variable in behind]
+        return value
 
     def elements(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str) -> None:
         """Read the elements of an array into a list, or leave them for later."""
@@ -573,33 +657,18 @@ class _Walk:
 
     # Tagged fields.
 
-    def tags(self, fields: Struct, mode: str, path: tuple[str, ...], values: list[tuple[str, str]]) -> str | None:
+    def skip_tags(self) -> None:
+        """Those of a struct that knows none."""
         source = self.source
-        if mode == SKIP and not fields.tags:
-            source.flush()
-            at, behind = _plus("p", source.ahead), source.ahead + 1
-            skip = source.bind("G", _skip_tags)
-            source.line(f"if d[{at}]:p={skip}(d,{_plus('p', behind)},d[{at}])" + (f"-{behind}" if behind else ""))
-            source.ahead += 1
-            return None
-        count = source.new("t")
-        source.fixed("B", count)
-        source.settle()
-        known: list[tuple[Item, str]] = []
-        if mode != SKIP:
-            for item in fields.tags:
-                variable = source.new()
-                known.append((item, variable))
-                values.append((item.name, variable))
-                source.line(f"{variable}={_literal(item)}")
-        elif fields.tags:
-            known = [(item, "") for item in fields.tags]
-        unknown = source.new("u") if mode != SKIP else None
-        if unknown is not None:
-            source.line(f"{unknown}=None")
-        if not known:
-            source.line(f"if {count}:{unknown},p={source.bind('G', _read_tags)}(d,p,{count})")
-            return unknown
+        source.flush()
+        at, behind = _plus("p", source.ahead), source.ahead + 1
+        skip = source.bind("G", _skip_tags)
+        source.line(f"if d[{at}]:p={skip}(d,{_plus('p', behind)},d[{at}])" + (f"-{behind}" if behind else ""))
+        source.ahead += 1
+
+    def tags(self, fields: Struct, mode: str, path: tuple[str, ...], count: str, whole: str) -> None:
+        """Those of a struct that knows some, `count` of them; reading puts them into the dict `whole`."""
+        source = self.source
         source.line(f"if {count}:")
         source.indent += 1
         source.line(f"if {count}>127:{count},p=V(d,p,{count})")
@@ -616,28 +685,37 @@ class _Walk:
         source.line(f"{size}=d[p];p+=1")
         source.line(f"if {size}>127:{size},p=V(d,p,{size})")
         source.line(f"{end}=p+{size}")
-        for index, (item, variable) in enumerate(known):
+        for index, item in enumerate(fields.tags):
             source.line(f"{'el' * (index > 0)}if {tag}=={item.tag}:")
             source.indent += 1
-            action = self.action(item, path)
-            enter = getattr(self.visitor, "enter_tag", None)
-            if mode == SKIP and enter is not None and self.looks_into(item, path):
-                source.line(enter.format(m=mark, p="p", e=end))
-            if action is not None:
-                self.visited(item, action, path)
-            else:
-                found = self.item(item, SKIP if mode == SKIP else READ, path)
-                source.settle()
-                if mode != SKIP:
-                    source.line(f"{variable}={found}")
+            self.tag(item, mode, path, (mark, end), f'{whole}["{item.name}"]')
             source.line(f"if p!={end}:raise E")
             source.indent -= 1
-        if unknown is not None:
+        if mode != SKIP:
             source.line("else:")
-            source.line(f" {unknown}={unknown} or {{}};{unknown}[{tag}]=d[p:{end}]")
+            source.line(f' {whole}.setdefault("{TAGGED_FIELDS}",{{}})[{tag}]=d[p:{end}]')
         source.line(f"p={end}")
         source.indent -= 2
-        return unknown
+
+    def tag(self, item: Item, mode: str, path: tuple[str, ...], around: tuple[str, str], target: str) -> None:
+        """The content of one of them; `around`: where its size stands, and where it ends."""
+        source = self.source
+        action = self.action(item, path)
+        enter = getattr(self.visitor, "enter_tag", None)
+        if mode == SKIP and enter is not None and self.looks_into(item, path):
+            source.line(enter.format(m=around[0], p="p", e=around[1]))
+        if action is not None:
+            self.visited(item, action, path)
+            return
+        found = self.item(item, SKIP if mode == SKIP else READ, path)
+        source.settle()
+        if mode != SKIP:
+            source.line(f"{target}={found}")
+
+
+def _display(values: dict[str, str]) -> str:
+    """A dict as source text."""
+    return "{" + ",".join(f'"{name}":{value}' for name, value in values.items()) + "}"
 
 
 def _row(fields: Struct) -> tuple[int, str] | None:
@@ -735,7 +813,7 @@ def make_walker(
     for line in before.splitlines():
         source.line(line)
     if header_tags:
-        walk.tags(Struct((), 0, True), SKIP, (), [])
+        walk.skip_tags()
     walk.struct(fields, SKIP)
     source.settle()
     source.line("if p>len(d):raise E")

@@ -321,6 +321,27 @@ def test_one_unlike_element_among_alike_ones(version: int, odd: int) -> None:
             assert [topic["partitions"] for topic in body["topics"]] == [alike, partitions, alike]
 
 
+@pytest.mark.parametrize("aborted", ["00", "01", "8000", "8100", "02" + "00" * 17, "8200" + "00" * 17, "9000", "03"])
+def test_an_array_that_may_be_null_and_what_stands_behind_it(aborted: str) -> None:
+    """Null, empty, and one element, their lengths in one byte and in two; more than there are; and cut off."""
+    head = bytes.fromhex("00000000 0000 00000000 02") + bytes(16) + b"\x02" + bytes(30)
+    data = head + bytes.fromhex(aborted + "0000002a 04 616263 00 00 00")
+    fields = layout(1, True, 13)
+    for end in range(len(data) + 1):
+        expected = outcome(lambda cut, at: plain.read(fields, cut, at), data[:end])
+        for lazy in (False, True):
+            assert outcome(make_reader(fields, lazy), data[:end]) == expected, end
+    if aborted[:2] not in ("90", "03"):
+        (partition,) = plain.read(fields, data)[0]["responses"][0]["partitions"]
+        assert (partition["preferred_read_replica"], partition["records"].data) == (42, b"abc")
+
+
+def test_defaults_of_tagged_fields_are_every_struct_s_own() -> None:
+    first, second = (bodies.reader(18, True, 3, False)(bytes.fromhex("0000 01 00000000 00"), 0)[0] for _ in range(2))
+    first["supported_features"].append("changed")
+    assert second["supported_features"] == []
+
+
 def test_shapes_that_a_sender_invents_are_not_all_compiled() -> None:
     from l7codec.protocols.kafka.lazy import _MOST_SHAPES, Shapes
 
