@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from . import decisions, declared, dubbo, hessian2, kafka, kafka_records, proxy, quic, redis, thrift
-from .timing import MARKDOWN_HEADING, Case, heading, line, markdown, measure, missed
+from .timing import MARKDOWN_HEADING, ROUNDS, Case, heading, line, markdown, measure, missed
 
 SIZE = 10_000
 PACKAGES = (
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--markdown", action="store_true", help="a table in Markdown")
     parser.add_argument("--size", type=int, default=SIZE, help=f"messages in one call ({SIZE})")
-    parser.add_argument("--rounds", type=int, default=7, help="the best of so many rounds counts (7)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"so many rounds ({ROUNDS})")
     options = parser.parse_args(arguments)
     chosen = [
         case for case in cases(options.size) if not options.names or any(name in case.name for name in options.names)

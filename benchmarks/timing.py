@@ -1,7 +1,9 @@
-"""Timing shared by all benchmarks: contestants take turns, the best of many rounds counts, ratios are printed.
+"""Timing shared by all benchmarks: contestants take turns, round after round, and ratios are printed.
 
 Figures of two runs must not be compared: other work on the machine changes both. Within one run, contestants alternate
-round by round, so that what disturbs one disturbs the others; and what is counted is the time of this process alone.
+round by round, so that what disturbs one disturbs the others; and what is counted is the time of this process alone. A
+ratio is the median of the rounds' own ratios: a processor that changes its speed between two rounds changes none of
+them, whereas the best time of each contestant may be of another speed. The times that are shown are the best ones.
 The garbage collector runs, as it does in the programs that use the library.
 """
 
@@ -10,8 +12,10 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterable
+from statistics import median
 from typing import Any, NamedTuple
 
+ROUNDS = 15
 ENOUGH = 4.0
 LEAST_ROUNDS = 2
 """After so many seconds, and so many rounds, a case is not measured again."""
@@ -37,15 +41,16 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Seconds for one unit, of each contestant."""
+    """Seconds for one unit, of each contestant, the best; and how many times faster ours is, the median."""
 
     case: Case
     ours: float
     peers: dict[str, float]
+    ratios: dict[str, float]
 
     def ratio(self, peer: str) -> float:
         """How many times faster ours is."""
-        return self.peers[peer] / self.ours
+        return self.ratios[peer]
 
     def row(self) -> dict[str, Any]:
         """For JSON."""
@@ -63,11 +68,11 @@ class Result(NamedTuple):
         return {"name": self.case.name, "microseconds": round(self.ours * 1e6, 4), "peers": peers}
 
 
-def measure(case: Case, rounds: int = 7, seconds: float = 0.03) -> Result:
-    """Best of `rounds`, each of about `seconds` for every contestant in turn."""
+def measure(case: Case, rounds: int = ROUNDS, seconds: float = 0.02) -> Result:
+    """`rounds`, each of about `seconds` for every contestant in turn."""
     contestants = {"": case.ours, **case.peers}
     loops = {name: _loops(function, seconds) for name, function in contestants.items()}
-    best = dict.fromkeys(contestants, float("inf"))
+    taken: dict[str, list[float]] = {name: [] for name in contestants}
     started = time.process_time()
     gc.collect()
     gc.freeze()
@@ -76,11 +81,13 @@ def measure(case: Case, rounds: int = 7, seconds: float = 0.03) -> Result:
             if number >= LEAST_ROUNDS and time.process_time() - started > ENOUGH:
                 break
             for name, function in contestants.items():
-                best[name] = min(best[name], _time(function, loops[name]) / loops[name])
+                taken[name].append(_time(function, loops[name]) / loops[name])
     finally:
         gc.unfreeze()
-    ours = best.pop("") / case.units
-    return Result(case, ours, {name: taken / case.units for name, taken in best.items()})
+    ours = taken.pop("")
+    peers = {name: min(theirs) / case.units for name, theirs in taken.items()}
+    ratios = {name: median(one / own for one, own in zip(theirs, ours, strict=True)) for name, theirs in taken.items()}
+    return Result(case, min(ours) / case.units, peers, ratios)
 
 
 def _loops(function: Callable[[], object], seconds: float) -> int:
