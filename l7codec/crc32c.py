@@ -29,7 +29,16 @@ def _entry(byte: int) -> int:
     return byte
 
 
-_TABLE = tuple(_entry(byte) for byte in range(256))
+def _table() -> list[int]:
+    """The entry of each byte: a CRC is linear, so that eight of them make all others."""
+    table = [0]
+    for bit in range(8):
+        entry = _entry(1 << bit)
+        table += [entry ^ other for other in table]
+    return table
+
+
+_TABLE = tuple(_table())
 # The table's entries by their bytes, lowest first: what `translate` takes.
 _PLANE0, _PLANE1, _PLANE2, _PLANE3 = (bytes(entry >> 8 * plane & 255 for entry in _TABLE) for plane in range(4))
 

@@ -38,9 +38,8 @@ def _read(data: bytes, position: int, bits: int) -> tuple[int, int]:
     raise WireError(start, f"a variable-length integer of more than {bits} bits")
 
 
-SHORT = tuple(
-    bytes((number,)) if number < 128 else bytes((number & 127 | 128, number >> 7)) for number in range(1 << 12)
-)
+_OCTETS = [bytes((octet,)) for octet in range(256)]
+SHORT = (*_OCTETS[:128], *[low + high for high in _OCTETS[1:32] for low in _OCTETS[128:]])
 """How the first numbers are written, by their zigzag form: twice the number where it is not negative."""
 
 
