@@ -85,15 +85,28 @@ class Place(NamedTuple):
     group's protocol; of a resource: its type, then its pattern's type; of a pattern: its resource."""
 
 
-class _Marks:
+class _Marker:
+    """Writes down where something stands."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"L": Place}
+
+    def place(self, what: str, item: Item, other: str = "None") -> str:
+        """The walker's line for it; `other`: the variable that holds what is noted beside it."""
+        form = f"item_{len(self.names)}"
+        self.names[form] = item
+        return f'a(L("{what}",{{s}},p,{{x}},{form},{other}))'
+
+
+class _Marks(_Marker):
     """Marks names and addresses."""
 
     enter_tag = 'a(L("tag",{m},{e},None,None,{p}))'
 
     def __init__(self, key: int, response: bool) -> None:
+        super().__init__()
         self.key = key
         self.response = response
-        self.names: dict[str, Any] = {"L": Place}
 
     def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
         what = self.what(item, path)
@@ -101,12 +114,8 @@ class _Marks:
             return what and what + "{x}"
         if what == "type-behind":  # a resource whose type stands behind its name
             return "q[-1]=q[-1]._replace(other={x})"
-        form = f"item_{len(self.names)}"
-        self.names[form] = item
-        if what == HOST:
-            return f'host={{x}};a(L("host",{{s}},p,{{x}},{form},node))'
-        other = _OTHER.get(what, "None")
-        return f'a(L("{what}",{{s}},p,{{x}},{form},{other}))'
+        marked = self.place(what, item, _OTHER.get(what, "None"))
+        return "host={x};" + marked if what == HOST else marked
 
     def what(self, item: Item, path: tuple[str, ...]) -> str | None:
         name = item.name
@@ -148,7 +157,7 @@ class _Marks:
         return None
 
 
-_OTHER: Final = {PORT: "host", RESOURCE: "rt", SUBSCRIPTION: "pt", ASSIGNMENT: "pt"}
+_OTHER: Final = {HOST: "node", PORT: "host", RESOURCE: "rt", SUBSCRIPTION: "pt", ASSIGNMENT: "pt"}
 """What is noted beside a place: the variable that holds it."""
 
 
@@ -159,18 +168,11 @@ def _walker(key: int, version: int, response: bool) -> Callable[[bytes, int], tu
     return make_walker(layout(key, response, version), marks, "d,p", before, "return q,kt", names=marks.names)
 
 
-class _ConsumerMarks:
+class _ConsumerMarks(_Marker):
     """Marks the topics in a consumer's subscription or assignment."""
 
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {"L": Place}
-
     def wants(self, item: Item, path: tuple[str, ...]) -> str | None:
-        if item.name not in ("topics", "topic"):
-            return None
-        form = f"item_{len(self.names)}"
-        self.names[form] = item
-        return f'a(L("topic",{{s}},p,{{x}},{form}))'
+        return self.place(TOPIC, item) if item.name in ("topics", "topic") else None
 
 
 @cache

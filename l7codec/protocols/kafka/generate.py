@@ -127,22 +127,17 @@ class _Packers(dict[int, Callable[..., bytes]]):
         return made
 
 
-def _read_tags(data: bytes, at: int, count: int) -> tuple[dict[int, bytes], int]:
-    """Tagged fields of a struct that knows none; `count` is the first byte of how many there are."""
-    found: dict[int, bytes] = {}
-    return found, _skip_tags(data, at, count, found)
-
-
 def _keep_tags(data: bytes, at: int, count: int, value: dict[str, Any]) -> int:
-    """Put tagged fields that nobody knows into a struct."""
-    found, at = _read_tags(data, at, count)
+    """Put the tagged fields of a struct that knows none into it, and say where they end."""
+    found: dict[int, bytes] = {}
+    at = _skip_tags(data, at, count, found)
     if found:
         value[TAGGED_FIELDS] = found
     return at
 
 
 def _skip_tags(data: bytes, at: int, count: int, found: dict[int, bytes] | None = None) -> int:
-    """Where they end. Only who wants them pays for a dict."""
+    """Where they end; `count` is the first byte of how many there are. Only who wants them pays for a dict."""
     if count > 127:
         count, at = _varint(data, at, count)
     last = -1
@@ -297,9 +292,8 @@ LAZY: Final = "lazy"
 class _Walk:
     """Writes the code that goes through a struct."""
 
-    def __init__(self, source: Source, mode: str, visitor: Visitor | None = None) -> None:
+    def __init__(self, source: Source, visitor: Visitor | None = None) -> None:
         self.source = source
-        self.mode = mode
         self.visitor = visitor
         self.read: list[str] = []
         """Variables of the fields that come next, where they have been read already."""
@@ -324,9 +318,7 @@ class _Walk:
         if not fields.flexible:
             source.flush()
             return _display(values)
-        count = source.new("t")
-        source.fixed("B", count)
-        source.settle()
+        count = self.tag_count()
         if fields.tags:
             for name, value in values.items():
                 if value != f'{whole}["{name}"]':
@@ -348,11 +340,7 @@ class _Walk:
             else:
                 self.item(item, SKIP, path)
         if fields.tags:
-            source = self.source
-            count = source.new("t")
-            source.fixed("B", count)
-            source.settle()
-            self.tags(fields, SKIP, path, count, "")
+            self.tags(fields, SKIP, path, self.tag_count(), "")
         elif fields.flexible:
             self.skip_tags()
 
@@ -485,12 +473,7 @@ class _Walk:
         looks = mode == SKIP and self.looks_into(item, path)
         if mode != SKIP:
             value = source.new()
-            if item.nullable:
-                source.line(f"if {length}<{1 if item.compact else 0}:{value}=None")
-            source.line(f"{'el' * item.nullable}if {length}=={1 if item.compact else 0}:{value}=[]")
-            source.line("else:")
-            with source.block():
-                self.elements(item, mode, path, count, value)
+            self.list_of(item, mode, path, length, value)
             return value
         if item.inner is None and item.type in SIZES:
             size = SIZES[item.type]
@@ -537,22 +520,29 @@ class _Walk:
         source.settle()
         if not item.compact:
             source.line(f"if {length}<-1:raise E")
-        empty = f"{value}=None if {length}<{none} else []"
-        source.line(f"if {length}<={none}:{empty}")
+        source.line(f"if {length}<={none}:{value}=None if {length}<{none} else []")
         source.line("else:")
         with source.block():
             source.ahead = -sum(struct.calcsize(">" + code) for code, _ in behind)
             source.settle()
             if item.compact:  # behind it: 0 and 1 may be written in two bytes
                 source.line(f"if {length}>127:{length},p=V(d,p,{length})")
-            source.line(f"if {length}<={none}:{empty}")
-            source.line("else:")
-            with source.block():
-                self.elements(item, mode, path, f"{length}-1" if item.compact else length, value)
+            self.list_of(item, mode, path, length, value)
             for code, variable in behind:
                 source.fixed(code, variable)
         self.read = [variable for _, variable in behind]
         return value
+
+    def list_of(self, item: Item, mode: str, path: tuple[str, ...], length: str, value: str) -> None:
+        """Read an array whose length has been read: null, a list without elements, or one with some."""
+        source = self.source
+        none = 1 if item.compact else 0
+        if item.nullable:
+            source.line(f"if {length}<{none}:{value}=None")
+        source.line(f"{'el' * item.nullable}if {length}=={none}:{value}=[]")
+        source.line("else:")
+        with source.block():
+            self.elements(item, mode, path, f"{length}-1" if item.compact else length, value)
 
     def elements(self, item: Item, mode: str, path: tuple[str, ...], count: str, value: str) -> None:
         """Read the elements of an array into a list, or leave them for later."""
@@ -657,6 +647,13 @@ class _Walk:
 
     # Tagged fields.
 
+    def tag_count(self) -> str:
+        """Read the first byte of how many there are."""
+        count = self.source.new("t")
+        self.source.fixed("B", count)
+        self.source.settle()
+        return count
+
     def skip_tags(self) -> None:
         """Those of a struct that knows none."""
         source = self.source
@@ -758,7 +755,7 @@ class LazyReader:
 
     def _make(self) -> Callable[[bytes, int, int], list[Any]]:
         source = Source()
-        walk = _Walk(source, LAZY)
+        walk = _Walk(source)
         row = _row(self.fields)
         shapes = Shapes.of(self.fields)
         item = _Element(self.fields)
@@ -786,7 +783,7 @@ def make_reader(fields: Struct, lazy: bool) -> Reader:
     """A function `(data, at) -> (dict, end)`; raises one of FAULTS."""
     source = Source()
     mode = LAZY if lazy else READ
-    text = _Walk(source, mode).struct(fields, mode)
+    text = _Walk(source).struct(fields, mode)
     source.settle()
     source.line("if p>len(d):raise E")
     source.line(f"return {text},p")
@@ -809,7 +806,7 @@ def make_walker(
     `header_tags` the tagged fields of a header come first.
     """
     source = Source()
-    walk = _Walk(source, SKIP, visitor)
+    walk = _Walk(source, visitor)
     for line in before.splitlines():
         source.line(line)
     if header_tags:
