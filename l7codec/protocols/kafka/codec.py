@@ -435,13 +435,15 @@ def describe_response(message: Message, key: int, version: int, values: int) -> 
         metadata["kafka.undecoded"] = True
         _note_unsupported(key, raw, metadata)
         return None
+    error: BodyError | None = None
     try:
         excess = plan.skim_response()(raw, 8, metadata, values)
+        if excess:
+            error = BodyError("kafka", 0, excess)
     except FAULTS:
-        _note_unsupported(key, raw, metadata)
-        return wrong_body(raw, key, version, True, 8)
+        error = wrong_body(raw, key, version, True, 8)
     _note_unsupported(key, raw, metadata)
-    return BodyError("kafka", 0, excess) if excess else None
+    return error
 
 
 def _note_unsupported(key: int, raw: bytes, metadata: Metadata) -> None:
