@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 
 from tests.capture.mesh import MESH
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("needs_tshark")]
 
 PORT = 26610
 TSHARK = shutil.which("tshark")
@@ -25,14 +24,6 @@ def tshark(shown: str, *fields: str) -> list[list[str]]:
     command += ["-E", "aggregator=|", *[word for field in fields for word in ("-e", field)]]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [line.split("\t") for line in printed.splitlines()]
-
-
-@pytest.fixture(autouse=True)
-def _needs_tshark():
-    if TSHARK is None:
-        if "CI" in os.environ:
-            pytest.fail("tshark is not installed")
-        pytest.skip("tshark is not installed: apt-get install tshark")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ the mock answers a newer ApiVersions request in a form that it cannot read.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -371,8 +370,6 @@ def test_metadata_of_produced_topics(told: Told) -> None:
 
 # -- and what tshark says of it ---------------------------------------------------------------------------------------
 
-needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
-
 
 def tshark(file: Path, shown: str, fields: tuple[str, ...]) -> list[list[list[str]]]:
     """Of each packet that the filter shows, what each field says, as often as it is there."""
@@ -382,7 +379,7 @@ def tshark(file: Path, shown: str, fields: tuple[str, ...]) -> list[list[list[st
     return [[column.split("|") if column else [] for column in line.split("\t")] for line in printed.splitlines()]
 
 
-@needs_tshark
+@pytest.mark.usefixtures("needs_tshark")
 def test_tshark_sees_the_same_requests(told: Told, tmp_path: Path) -> None:
     """API, version, correlation id and length of every request, connection by connection, in pieces as they came."""
     file = tmp_path / "kafka.pcap"
@@ -406,7 +403,7 @@ def test_tshark_sees_the_same_requests(told: Told, tmp_path: Path) -> None:
     assert theirs == ours
 
 
-@needs_tshark
+@pytest.mark.usefixtures("needs_tshark")
 def test_tshark_reads_the_same_in_them(told: Told, tmp_path: Path) -> None:
     """Topics, groups, transactions, batches and records of every message that this tshark can read to its end.
 

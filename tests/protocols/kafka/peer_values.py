@@ -96,17 +96,13 @@ def kio_read(found: Any, fields: Struct) -> dict[str, Any]:
 
 
 def _from_kio(value: Any, item: Item) -> Any:
-    if item.inner is not None:
-        return _sent(None if value is None else kio_read(value, item.inner), item)
-    if item.type == "uuid":
-        return bytes(16) if value is None else value.bytes
     if isinstance(value, datetime.timedelta):
         return value // _MILLISECOND
     if isinstance(value, datetime.datetime):
         return (value - _EPOCH) // _MILLISECOND
     if item.type == "int64" and value is None:
         return -1  # a moment that is none
-    return plain(value)
+    return _from(value, item, kio_read)
 
 
 def _within(type_: Any) -> list[Any]:
@@ -185,16 +181,8 @@ def kafka_python_read(found: Any, fields: Struct) -> dict[str, Any]:
             bits = {31} if one is None else one
             value[item.name] = (sum(1 << bit for bit in bits) ^ 1 << 31) - (1 << 31)
         else:
-            value[item.name] = _map(one, item, lambda one, item=item: _from_kafka_python(one, item))
+            value[item.name] = _map(one, item, lambda one, item=item: _from(one, item, kafka_python_read))
     return value
-
-
-def _from_kafka_python(value: Any, item: Item) -> Any:
-    if item.inner is not None:
-        return _sent(None if value is None else kafka_python_read(value, item.inner), item)
-    if item.type == "uuid":
-        return bytes(16) if value is None else value.bytes
-    return plain(value)
 
 
 # -- both ---------------------------------------------------------------------------------------------------------
@@ -207,6 +195,15 @@ def _map(value: Any, item: Item, change: Callable[[Any], Any]) -> Any:
     if value is None and item.type not in ("uuid", "int64"):
         return None
     return change(value)
+
+
+def _from(value: Any, item: Item, read: Callable[[Any, Struct], Any]) -> Any:
+    """Our value from a peer's; `read` is for its objects."""
+    if item.inner is not None:
+        return _sent(None if value is None else read(value, item.inner), item)
+    if item.type == "uuid":
+        return bytes(16) if value is None else value.bytes
+    return plain(value)
 
 
 def _sent(value: Any, item: Item) -> Any:
